@@ -1,0 +1,28 @@
+/* What this processor can do, as a bit set. Any thread. */
+#ifndef RF_BASE_CPU_FEATURES_H
+#define RF_BASE_CPU_FEATURES_H
+
+#include <stdint.h>
+
+enum {
+#define X(id, name, builtin) RF_CPU_##id##_BIT,
+#include "base/cpu_features.def"
+#undef X
+    RF_CPU_FEATURE_COUNT
+};
+
+enum {
+#define X(id, name, builtin) RF_CPU_##id = 1 << RF_CPU_##id##_BIT,
+#include "base/cpu_features.def"
+#undef X
+    /* the two levels that kernels are written for */
+    RF_CPU_LEVEL_AVX2 = RF_CPU_F16C | RF_CPU_FMA | RF_CPU_AVX2,
+    RF_CPU_LEVEL_AVX512 = RF_CPU_LEVEL_AVX2 | RF_CPU_AVX512F | RF_CPU_AVX512BW | RF_CPU_AVX512DQ |
+                          RF_CPU_AVX512VL | RF_CPU_AVX512VNNI
+};
+
+uint32_t rf_cpu_features(void); /* bits RF_CPU_… that processor and kernel offer */
+const char *rf_cpu_feature_name(int bit);
+int rf_cpu_count(void); /* processors that this process may use, at least 1 */
+
+#endif

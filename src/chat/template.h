@@ -1,0 +1,52 @@
+/*
+ * Chat templates: an interpreter for the Jinja language as Hugging Face transformers compiles it
+ * (sandboxed, trim_blocks, lstrip_blocks, loop controls, generation tag). It knows no models.
+ * Explicit stacks, no recursion on input; limits on steps, depth, output and memory. A compiled
+ * template is immutable: any number of threads may render it at once.
+ */
+#ifndef RF_CHAT_TEMPLATE_H
+#define RF_CHAT_TEMPLATE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "base/str.h"
+
+typedef struct rf_template rf_template;
+
+/* What kind of failure a template ended in; names as in the golden data. */
+typedef enum rf_template_error_kind {
+    RF_TEMPLATE_NO_ERROR,
+    RF_TEMPLATE_RAISED,    /* the template called raise_exception; text is its message */
+    RF_TEMPLATE_UNDEFINED, /* use of an undefined value */
+    RF_TEMPLATE_TYPE,      /* operation on a wrong type */
+    RF_TEMPLATE_SANDBOX,   /* attribute or operation that the sandbox refuses */
+    RF_TEMPLATE_LIMIT,     /* steps, depth, output or memory */
+    RF_TEMPLATE_OTHER,     /* syntax and everything else */
+    RF_TEMPLATE_ERROR_KIND_COUNT
+} rf_template_error_kind;
+const char *rf_template_error_kind_name(rf_template_error_kind kind);
+
+typedef struct rf_template_limits { /* 0 takes the default */
+    uint64_t max_steps;
+    uint32_t max_depth;
+    size_t max_output_bytes;
+    size_t max_memory_bytes;
+} rf_template_limits;
+
+/* source is copied. Syntax errors: RF_ERR_INVALID with line and column. */
+RF_NODISCARD rf_status rf_template_compile(rf_str source, const rf_template_limits *limits,
+                                           rf_template **out, rf_error *err);
+void rf_template_destroy(rf_template *tmpl);
+
+/* Renders with the variables of context (a JSON object, borrowed; the order of its keys counts).
+ * clock: seconds since 1970 (UTC) that strftime_now sees. Appends to out. On failure returns
+ * RF_ERR_INVALID or RF_ERR_LIMIT, sets *kind, and err->text holds the message (for RAISED exactly
+ * the template's words). */
+RF_NODISCARD rf_status rf_template_render(const rf_template *tmpl, const json_t *context,
+                                          int64_t clock, rf_buf *out, rf_template_error_kind *kind,
+                                          rf_error *err);
+
+#endif
