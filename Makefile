@@ -1,5 +1,6 @@
 # rocmforge. The two commands are `make demo` and `make test`; `make help` lists the rest.
-#   CONFIG=release|debug|asan|tsan   build directory build/$(CONFIG)
+#   CONFIG=release|debug|asan|tsan   build directory build/$(CONFIG); fuzz: clang's fuzzer
+#   FUZZ_SECONDS=60                  how long `make fuzz` runs each target
 #   CC=gcc|clang                     compiler (gcc is the default)
 
 CONFIG ?= release
@@ -14,9 +15,10 @@ OPT_release := -O3 -g1 -fno-math-errno -fno-trapping-math -fvisibility=hidden
 OPT_debug := -O1 -g -DRF_DEBUG
 OPT_asan := -O1 -g -DRF_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan := -O1 -g -DRF_DEBUG -fsanitize=thread
+OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 OPT := $(OPT_$(CONFIG))
 ifeq ($(OPT),)
-$(error CONFIG=$(CONFIG) is unknown; choose release, debug, asan or tsan)
+$(error CONFIG=$(CONFIG) is unknown; choose release, debug, asan, tsan or fuzz)
 endif
 
 CPPFLAGS += -Isrc -Iinclude
@@ -35,12 +37,15 @@ TEST_SRC := $(sort $(wildcard tests/unit/*.c))
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 TEST_LIB_SRC := $(sort $(wildcard tests/lib/*.c))
 TEST_LIB_OBJ := $(TEST_LIB_SRC:%.c=$(BUILD)/%.o)
+FUZZ_SECONDS ?= 60
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 KCHECK_SRC := $(sort $(wildcard tests/kcheck/*.c))
 KCHECK_OBJ := $(KCHECK_SRC:%.c=$(BUILD)/%.o)
 
 .PHONY: all
 all: $(BIN)
 
+$(BUILD)/tests/%.o: CPPFLAGS += -I.
 $(BUILD)/%_avx2.o: CFLAGS_ALL += $(ISA_avx2)
 $(BUILD)/%_avx512.o: CFLAGS_ALL += $(ISA_avx512)
 
@@ -56,10 +61,31 @@ $(BIN): $(BUILD)/src/cli/main.o $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJ) $(LIB)
-	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -lcmocka $(LDLIBS) -o $@
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -lcmocka -llzma $(LDLIBS) -o $@
 
 $(BUILD)/kcheck: $(KCHECK_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
+
+# Each tests/fuzz/fuzz_NAME.c is linked twice: with replay.c, which runs a corpus as a test, and
+# under CONFIG=fuzz with libFuzzer. Finds go to tests/fuzz/corpus/NAME and stay there for ever.
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(TEST_LIB_OBJ) $(LIB)
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -llzma $(LDLIBS) -o $@
+
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(TEST_LIB_OBJ) $(LIB)
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $^ -llzma $(LDLIBS) -o $@
+
+.PHONY: fuzz fuzz-replay
+fuzz:
+	@$(MAKE) --no-print-directory CONFIG=fuzz CC=clang $(FUZZ_NAMES:%=fuzz-run-%)
+
+fuzz-run-%: $(BUILD)/tests/fuzz/fuzz_%
+	@mkdir -p $(BUILD)/corpus/$*
+	@echo "== fuzz $*"; $< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 \
+	  -print_final_stats=1 -artifact_prefix=$(BUILD)/corpus/ $(BUILD)/corpus/$* tests/fuzz/corpus/$*
+
+fuzz-replay: $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
+	@set -e; for name in $(FUZZ_NAMES); do \
+	  echo "== replay $$name"; $(BUILD)/tests/fuzz/replay_$$name tests/fuzz/corpus/$$name/*; done
 
 .PHONY: unit
 unit: $(TEST_BIN)
