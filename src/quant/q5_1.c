@@ -1,0 +1,16 @@
+#include "quant/blocks.h"
+#include "quant/quant.h"
+
+void rf_dequant_q5_1(const void *src, float *out, size_t n) {
+    const rf_block_q5_1 *block = src, *end = block + n / 32;
+    for (; block < end; block++, out += 32) {
+        float d = rf_half_to_float(block->d), m = rf_half_to_float(block->m);
+        uint32_t qh = block->qh;
+        for (int i = 0; i < 16; i++) {
+            int low = (block->qs[i] & 15) | (int)(qh >> i & 1) << 4;
+            int high = block->qs[i] >> 4 | (int)(qh >> (i + 16) & 1) << 4;
+            out[i] = d * (float)low + m;
+            out[i + 16] = d * (float)high + m;
+        }
+    }
+}
