@@ -1,7 +1,4 @@
 # rocmforge. The two commands are `make demo` and `make test`; `make help` lists the rest.
-#   CONFIG=release|debug|asan|tsan   build directory build/$(CONFIG); fuzz: clang's fuzzer
-#   FUZZ_SECONDS=60                  how long `make fuzz` runs each target
-#   CC=gcc|clang                     compiler (gcc is the default)
 
 CONFIG ?= release
 BUILD := build/$(CONFIG)
@@ -87,9 +84,51 @@ fuzz-replay: $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 	@set -e; for name in $(FUZZ_NAMES); do \
 	  echo "== replay $$name"; $(BUILD)/tests/fuzz/replay_$$name tests/fuzz/corpus/$$name/*; done
 
-.PHONY: unit
-unit: $(TEST_BIN)
-	@set -e; for t in $(TEST_BIN); do echo "== $$t"; ./$$t; done
+# Everything that tools/run-tests runs, for this CONFIG.
+.PHONY: tests
+tests: $(TEST_BIN) $(BUILD)/kcheck $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
+
+# ---- commands for people -------------------------------------------------------------------
+
+JOBS ?= $(shell nproc)
+MODEL ?= smollm2-135m
+PROMPT ?= $(if $(filter gemma3-270m,$(MODEL)),The three primary colours are,Why is the sky blue? Answer in two sentences.)
+SUBMAKE = $(MAKE) --no-print-directory -j$(JOBS)
+
+.PHONY: help demo test check format bench-cpu clean
+help:
+	@echo 'make            build build/release/rocmforge'
+	@echo 'make demo       install what is missing, build, fetch a small model, answer a prompt'
+	@echo '                  MODEL=gemma3-270m  another model      PROMPT="…"  your own question'
+	@echo 'make test       the whole test suite (installs what it needs)'
+	@echo 'make check      the style checks alone       make format   let clang-format write the files'
+	@echo 'make fuzz       libFuzzer on every target, FUZZ_SECONDS each (default 60)'
+	@echo 'make clean      remove build/'
+	@echo 'CONFIG=release|debug|asan|tsan   CC=gcc|clang'
+
+demo: export PROMPT := $(PROMPT)
+demo:
+	@tools/install-deps build demo
+	@$(SUBMAKE) all
+	@model=$$(tools/fetch-model $(MODEL)) && \
+	  $(BIN) generate -m "$$model" -p "$$PROMPT" -n 128 $(if $(filter gemma3-270m,$(MODEL)),--raw)
+
+test:
+	@tools/install-deps build demo test
+	@$(SUBMAKE) CONFIG=release all tests $(BUILD)/tests/real
+	@$(SUBMAKE) CONFIG=asan all tests
+	@$(SUBMAKE) CONFIG=tsan tests
+	@tools/fetch-model smollm2-135m && tools/fetch-model gemma3-270m
+	@tools/run-tests
+
+check:
+	@set -e; for check in tools/check-*; do $$check; done
+
+format:
+	@git ls-files -co --exclude-standard -- 'src/*.[ch]' 'tests/*.[ch]' 'include/*.h' | xargs clang-format -i
+
+clean:
+	rm -rf build
 
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
