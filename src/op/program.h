@@ -118,6 +118,7 @@ typedef struct rf_op_attention {
 typedef struct rf_op_gated_matmul {
     rf_value_id in, out;
     rf_weight_id gate, up;
+    rf_weight_id gate_bias, up_bias; /* [n_ff], or RF_NONE */
     rf_activation act;
 } rf_op_gated_matmul;
 
