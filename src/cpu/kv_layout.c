@@ -1,0 +1,41 @@
+#include "cpu/kv_layout.h"
+
+#include "base/checked.h"
+
+static rf_status check_q8(rf_kv_type type, const char *what, uint32_t dims, rf_error *err) {
+    if (type != RF_KV_Q8_0 || dims % RF_KV_Q8_GROUP == 0)
+        return RF_OK;
+    return rf_fail(err, RF_ERR_UNSUPPORTED,
+                   "a %s cache of type q8_0 needs a head dimension that is a multiple of %d, the "
+                   "model has %u",
+                   what, RF_KV_Q8_GROUP, dims);
+}
+
+static size_t part_bytes(rf_kv_type type, uint32_t dims, uint32_t tokens) {
+    size_t n = (size_t)dims * tokens;
+    switch (type) {
+    case RF_KV_F32: return n * 4;
+    case RF_KV_F16: return n * 2;
+    default: return n + n / RF_KV_Q8_GROUP * 2;
+    }
+}
+
+rf_status rf_kv_layout_init(rf_kv_layout *layout, const rf_kv_layer *layer, const rf_limits *limits,
+                            rf_error *err) {
+    RF_TRY(check_q8(limits->type_k, "key", layer->head_dim, err));
+    RF_TRY(check_q8(limits->type_v, "value", layer->head_dim_v, err));
+    size_t k = part_bytes(limits->type_k, layer->head_dim, limits->block_tokens);
+    size_t v = part_bytes(limits->type_v, layer->head_dim_v, limits->block_tokens);
+    *layout = (rf_kv_layout){
+        .type_k = limits->type_k,
+        .type_v = limits->type_v,
+        .n_head_kv = layer->n_head_kv,
+        .head_dim = layer->head_dim,
+        .head_dim_v = layer->head_dim_v,
+        .block_tokens = limits->block_tokens,
+        .v_offset = rf_round_up(k, 64),
+        .head_bytes = rf_round_up(k, 64) + rf_round_up(v, 64),
+    };
+    layout->block_bytes = layout->head_bytes * layer->n_head_kv;
+    return RF_OK;
+}
