@@ -3,6 +3,10 @@
  * length and offset before it is used, and looks keys and tensors up by type. A file is hostile
  * input. No model knowledge. An rf_gguf is immutable after opening: any thread may read it.
  * Specification: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+ *
+ * Refused beyond what the specification forbids: string values (not the items of arrays, which
+ * their readers check) with a NUL or broken UTF-8, overlapping tensors, more than 131,072 keys or
+ * tensors, arrays nested deeper than 8, more than 1,024 splits. Any multiple of 8 is an alignment.
  */
 #ifndef RF_GGUF_GGUF_H
 #define RF_GGUF_GGUF_H
@@ -15,19 +19,9 @@
 #include "base/str.h"
 
 typedef enum rf_gguf_type {
-    RF_GGUF_U8 = 0,
-    RF_GGUF_I8 = 1,
-    RF_GGUF_U16 = 2,
-    RF_GGUF_I16 = 3,
-    RF_GGUF_U32 = 4,
-    RF_GGUF_I32 = 5,
-    RF_GGUF_F32 = 6,
-    RF_GGUF_BOOL = 7,
-    RF_GGUF_STRING = 8,
-    RF_GGUF_ARRAY = 9,
-    RF_GGUF_U64 = 10,
-    RF_GGUF_I64 = 11,
-    RF_GGUF_F64 = 12,
+#define X(id, number, name, bytes) RF_GGUF_##id = number,
+#include "gguf/value_types.def"
+#undef X
     RF_GGUF_TYPE_COUNT
 } rf_gguf_type;
 
@@ -59,12 +53,13 @@ typedef struct rf_gguf_tensor {
 } rf_gguf_tensor;
 
 typedef struct rf_gguf_open_options {
-    bool no_data; /* allow a file without its tensor data: metadata only */
+    bool no_data; /* metadata only: tensor data may be missing and is not given */
 } rf_gguf_open_options;
 
-/* Opens path; when its name ends in -00001-of-000NN.gguf, the other splits too. *out is owned by
- * the caller (rf_gguf_close). The error names file, key or tensor, byte offset, what was found and
- * what was expected. Memory: at most 4 x file size + 16 MiB, whatever the file says. */
+/* Opens path; when its keys say that it is the first of several splits, the others too (the names
+ * end in -00001-of-000NN.gguf; keys are the first one's). *out is owned by the caller
+ * (rf_gguf_close). The error names file, key or tensor, byte offset, what was found and what was
+ * expected. Memory: at most 4 x file size + 16 MiB, whatever the file says. */
 RF_NODISCARD rf_status rf_gguf_open(const char *path, const rf_gguf_open_options *options,
                                     rf_gguf **out, rf_error *err);
 /* The same over bytes in memory (borrowed until rf_gguf_close); for tests and fuzzing. */
@@ -86,8 +81,12 @@ size_t rf_gguf_n_tensors(const rf_gguf *gguf);
 const rf_gguf_tensor *rf_gguf_tensor_at(const rf_gguf *gguf, size_t i);
 const rf_gguf_tensor *rf_gguf_find_tensor(const rf_gguf *gguf, rf_str name); /* NULL if absent */
 
-/* True while the files still have the size that was mapped (a mapping whose file shrank faults). */
+/* True while the files still have the size that was mapped. Reading a page that the file lost
+ * raises SIGBUS: the program's handler asks rf_gguf_path_at(info->si_addr) whose page it was (NULL:
+ * no model file's), writes a message and leaves with _exit(1). rf_gguf_path_at is
+ * async-signal-safe; the text is valid while that file is open. */
 bool rf_gguf_unchanged(const rf_gguf *gguf);
+const char *rf_gguf_path_at(const void *address);
 
 /*
  * Typed lookups. Absent: RF_ERR_NOT_FOUND (the text names the key; *out untouched), so callers with
