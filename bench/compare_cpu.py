@@ -36,7 +36,8 @@ def peer(path, arguments):
     n_vocab = api.llama_vocab_n_tokens(api.llama_model_get_vocab(model))
 
     def decode(ids):
-        batch = api.llama_batch_get_one((ctypes.c_int32 * len(ids))(*ids), len(ids))
+        array = (ctypes.c_int32 * len(ids))(*ids)  # the batch borrows it
+        batch = api.llama_batch_get_one(array, len(ids))
         if api.llama_decode(context, batch) != 0:
             sys.exit("llama.cpp: decode failed")
         api.llama_synchronize(context)
