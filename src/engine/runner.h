@@ -35,7 +35,8 @@ const rf_limits *rf_runner_get_limits(const rf_runner *runner);
 RF_NODISCARD rf_status rf_runner_open(rf_runner *runner, int32_t *out_seq, rf_error *err);
 void rf_runner_close(rf_runner *runner, int32_t seq);            /* gives its blocks back */
 uint32_t rf_runner_length(const rf_runner *runner, int32_t seq); /* tokens in its cache */
-/* Forgets every token from n_tokens on. */
+/* Forgets every token from n_tokens on; all of them where a windowed layer no longer has what the
+ * next row would see. rf_runner_length says what is left. */
 void rf_runner_truncate(rf_runner *runner, int32_t seq, uint32_t n_tokens);
 
 typedef enum rf_want { RF_WANT_NONE, RF_WANT_LAST, RF_WANT_ALL } rf_want;
