@@ -48,8 +48,10 @@ static uint32_t history_need(const rf_sample_params *params, uint32_t n_ctx, boo
 }
 
 static bool copy_biases(rf_sample_params *params) {
-    if (params->n_logit_bias == 0)
+    if (params->n_logit_bias == 0) {
+        params->logit_bias = NULL;
         return true;
+    }
     rf_logit_bias *copy = rf_calloc(params->n_logit_bias, sizeof *copy);
     if (copy)
         memcpy(copy, params->logit_bias, params->n_logit_bias * sizeof *copy);
@@ -59,8 +61,10 @@ static bool copy_biases(rf_sample_params *params) {
 
 /* Spans and their tokens in one allocation. */
 static bool copy_breakers(rf_sample_params *params) {
-    if (params->n_dry_breakers == 0)
+    if (params->n_dry_breakers == 0) {
+        params->dry_breakers = NULL;
         return true;
+    }
     size_t n_tokens = 0, n = params->n_dry_breakers;
     for (size_t i = 0; i < n; i++)
         n_tokens += params->dry_breakers[i].n_tokens;
