@@ -123,5 +123,6 @@ rf_gguf_strings rf_gguf_strings_begin(const rf_gguf_key *key); /* a string or ar
 bool rf_gguf_strings_next(rf_gguf_strings *walk, rf_str *out); /* false at the end */
 
 const char *rf_gguf_type_name(rf_gguf_type type);
+uint32_t rf_gguf_type_bytes(rf_gguf_type type); /* of one value; 0 for strings and arrays */
 
 #endif

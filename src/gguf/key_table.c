@@ -3,13 +3,6 @@
 #include <inttypes.h>
 
 #include "base/alloc.h"
-#include "base/utf8.h"
-
-static const uint8_t value_bytes[RF_GGUF_TYPE_COUNT] = {
-#define X(id, number, name, bytes) [RF_GGUF_##id] = bytes,
-#include "gguf/value_types.def"
-#undef X
-};
 
 enum { ARRAY_HEADER_BYTES = 12, STRING_HEADER_BYTES = 8 };
 
@@ -62,7 +55,7 @@ static rf_status skip_strings(rf_scan *scan, uint64_t n) {
 
 /* Items of any type but array; scan stands behind the count. */
 static rf_status skip_items(rf_scan *scan, rf_gguf_type type, uint64_t n) {
-    uint64_t bytes = value_bytes[type], start = scan->at;
+    uint64_t bytes = rf_gguf_type_bytes(type), start = scan->at;
     RF_TRY(check_count(scan, n, bytes ? bytes : STRING_HEADER_BYTES));
     if (type == RF_GGUF_STRING)
         return skip_strings(scan, n);
@@ -111,17 +104,13 @@ static rf_status read_array(rf_scan *scan, rf_gguf_key *key) {
 }
 
 static rf_status check_text(const rf_scan *scan, uint64_t start, rf_str text) {
-    uint64_t first = start + STRING_HEADER_BYTES;
-    const char *nul = text.len ? memchr(text.ptr, 0, text.len) : NULL;
-    if (nul)
-        return rf_scan_fail(scan, RF_ERR_INVALID, first + (uint64_t)(nul - text.ptr),
-                            "found a NUL in the string, expected UTF-8 text");
-    size_t valid = rf_utf8_valid_prefix(text.ptr, text.len);
-    if (valid < text.len)
-        return rf_scan_fail(scan, RF_ERR_INVALID, first + valid,
-                            "found the byte 0x%02x in the string, expected UTF-8",
-                            (unsigned char)text.ptr[valid]);
-    return RF_OK;
+    size_t i_bad;
+    const char *fault = rf_gguf_text_fault(text, &i_bad);
+    if (!fault)
+        return RF_OK;
+    return rf_scan_fail(scan, RF_ERR_INVALID, start + STRING_HEADER_BYTES + i_bad,
+                        "found %s (0x%02x) in the string, expected UTF-8 text", fault,
+                        (unsigned char)text.ptr[i_bad]);
 }
 
 static rf_status read_scalar(rf_scan *scan, rf_gguf_key *key) {
@@ -134,7 +123,7 @@ static rf_status read_scalar(rf_scan *scan, rf_gguf_key *key) {
         RF_TRY(rf_scan_str(scan, "string", UINT64_MAX, &text));
         RF_TRY(check_text(scan, start, text));
     } else {
-        RF_TRY(rf_scan_skip(scan, "value", value_bytes[key->type]));
+        RF_TRY(rf_scan_skip(scan, "value", rf_gguf_type_bytes(key->type)));
         if (key->type == RF_GGUF_BOOL)
             RF_TRY(check_bools(scan, start, 1));
     }

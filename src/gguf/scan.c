@@ -86,3 +86,11 @@ const char *rf_gguf_tensor_name_fault(rf_str name, size_t *i_bad) {
     *i_bad = rf_utf8_valid_prefix(name.ptr, name.len);
     return *i_bad < name.len ? "a byte that is not UTF-8" : NULL;
 }
+
+const char *rf_gguf_text_fault(rf_str text, size_t *i_bad) {
+    const char *nul = text.len ? memchr(text.ptr, 0, text.len) : NULL;
+    if (nul)
+        return *i_bad = (size_t)(nul - text.ptr), "a NUL";
+    *i_bad = rf_utf8_valid_prefix(text.ptr, text.len);
+    return *i_bad < text.len ? "a byte that is not UTF-8" : NULL;
+}

@@ -36,11 +36,12 @@ RF_NODISCARD rf_status rf_scan_skip(rf_scan *scan, const char *what, uint64_t by
 RF_NODISCARD rf_status rf_scan_str(rf_scan *scan, const char *what, uint64_t max_bytes,
                                    rf_str *out);
 
-/* Where a name breaks the rules that reader and writer share; NULL when it keeps them. *i_bad is
- * the index of the byte. Keys: 1 to 65535 bytes of printable ASCII. Tensors: 1 to 64 bytes of
- * UTF-8 without control characters. */
+/* What breaks the rules that reader and writer share; NULL when nothing does. *i_bad is the index
+ * of the byte. Keys: 1 to 65535 bytes of printable ASCII. Tensors: 1 to 64 bytes of UTF-8 without
+ * control characters. Text (string values): UTF-8 without NUL. */
 enum { RF_GGUF_MAX_KEY_BYTES = 65535, RF_GGUF_MAX_TENSOR_NAME_BYTES = 64 };
 const char *rf_gguf_key_name_fault(rf_str name, size_t *i_bad);
 const char *rf_gguf_tensor_name_fault(rf_str name, size_t *i_bad);
+const char *rf_gguf_text_fault(rf_str text, size_t *i_bad);
 
 #endif

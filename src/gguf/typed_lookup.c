@@ -18,6 +18,10 @@ const char *rf_gguf_type_name(rf_gguf_type type) {
     return (unsigned)type < RF_GGUF_TYPE_COUNT ? types[type].name : "unknown";
 }
 
+uint32_t rf_gguf_type_bytes(rf_gguf_type type) {
+    return (unsigned)type < RF_GGUF_TYPE_COUNT ? types[type].bytes : 0;
+}
+
 static bool is_integer(rf_gguf_type type) {
     return type <= RF_GGUF_I32 || type == RF_GGUF_U64 || type == RF_GGUF_I64;
 }

@@ -31,7 +31,8 @@ void rf_gguf_writer_copy_key(rf_gguf_writer *writer, const rf_gguf_key *key);
 void rf_gguf_writer_tensor(rf_gguf_writer *writer, rf_str name, uint32_t type_id, uint32_t n_dims,
                            const uint64_t *ne, const void *data, uint64_t bytes);
 
-/* Writes path + a temporary suffix, fsyncs, renames. On failure nothing is left behind. */
+/* Writes the file beside path, syncs it, renames it over path. On failure nothing is left behind.
+ */
 RF_NODISCARD rf_status rf_gguf_writer_finish(rf_gguf_writer *writer, const char *path,
                                              rf_error *err);
 
