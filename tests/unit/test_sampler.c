@@ -163,6 +163,40 @@ static void ref_temperature(const rf_sample_params *p, list *l) {
         l->items[i].logit /= t;
 }
 
+static double mu;
+
+static void fast_mirostat(struct rf_sampler *sampler, rf_candidates *cand) {
+    sampler->mu = (float)mu;
+    uint32_t chosen = rf_choose_mirostat(sampler, cand);
+    double surprise = -log2((double)cand->probs[chosen]);
+    double next = mu - (double)sampler->params.mirostat_eta *
+                           (surprise - (double)sampler->params.mirostat_tau);
+    assert_true(fabs((double)sampler->pending_mu - next) < 1e-4);
+    assert_true((double)sampler->mu == (double)(float)mu); /* until it is accepted */
+}
+
+static void ref_mirostat(const rf_sample_params *p, list *l) {
+    sort_best(l);
+    softmax(l);
+    if (p->mirostat == 2) {
+        size_t n = 1;
+        while (n < l->n && -log2(l->items[n].prob) <= mu)
+            n++;
+        l->n = n;
+        return;
+    }
+    double tb = 0, tt = 0;
+    for (size_t i = 0; i + 1 < l->n && i < 99; i++) {
+        double t = log((double)(i + 2) / (double)(i + 1));
+        tb += t * log(l->items[i].prob / l->items[i + 1].prob);
+        tt += t * t;
+    }
+    double s = tb / tt, eps = s - 1;
+    double k = pow(eps * pow(2, mu) / (1 - pow(MAX_VOCAB, -eps)), 1 / s);
+    if (l->n > 1 && k < (double)l->n)
+        l->n = k < 1 ? 1 : (size_t)k;
+}
+
 static int32_t history[N_CTX];
 static uint32_t n_history;
 
@@ -319,6 +353,18 @@ static void test_temperature(void **state) {
             p.dynatemp_exponent = j == 2 ? 1.5f : 1;
             check("temperature", p, rf_apply_temperature, ref_temperature);
         }
+}
+
+static void test_mirostat(void **state) {
+    (void)state;
+    rf_sample_params p = rf_sample_params_default();
+    n_history = 0;
+    static const double mus[] = {-1, 0.5, 3, 6, 10, 40};
+    for (int i = 0; i < 12; i++) {
+        p.mirostat = i / 6 + 1;
+        mu = mus[i % 6];
+        check(p.mirostat == 1 ? "mirostat 1" : "mirostat 2", p, fast_mirostat, ref_mirostat);
+    }
 }
 
 static void make_history(uint32_t n, uint32_t n_tokens) {
