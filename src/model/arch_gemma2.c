@@ -1,7 +1,7 @@
 /* Gemma 2: norms before and after each block, soft caps, every second layer windowed. */
 #include <math.h>
 
-#include "model/blocks.h"
+#include "model/decoder.h"
 #include "model/rope.h"
 
 enum { LAYERS_27B = 46 };

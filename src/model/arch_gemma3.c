@@ -2,7 +2,7 @@
  * are windowed and rotate with a base of their own, and only the sixth is scaled. */
 #include <math.h>
 
-#include "model/blocks.h"
+#include "model/decoder.h"
 #include "model/rope.h"
 
 enum { LAYERS_27B = 62 };

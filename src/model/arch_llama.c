@@ -1,6 +1,6 @@
 /* Llama 1 to 3, Mistral, Mixtral (experts), Yi, SmolLM, TinyLlama. Biases where the file has them.
  */
-#include "model/blocks.h"
+#include "model/decoder.h"
 #include "model/rope.h"
 
 static void defaults(rf_hparams *hp) { hp->windowed = true; }

@@ -1,6 +1,6 @@
 /* Phi-3, 3.5 and 4: q, k and v in one tensor, gate and up in another; LongRoPE where the file has
  * its factors. */
-#include "model/blocks.h"
+#include "model/decoder.h"
 #include "model/rope.h"
 
 static void defaults(rf_hparams *hp) { hp->windowed = true; }

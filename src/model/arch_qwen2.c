@@ -1,5 +1,5 @@
 /* Qwen 2 and 2.5: Llama with biases of q, k and v, and half-split rotation. */
-#include "model/blocks.h"
+#include "model/decoder.h"
 #include "model/rope.h"
 
 static rf_status emit(rf_builder *b) {

@@ -1,5 +1,5 @@
 /* Qwen 1.5 MoE and Qwen 2 57B: experts whose weights are not renormalised, and a shared one. */
-#include "model/blocks.h"
+#include "model/decoder.h"
 #include "model/rope.h"
 
 static void defaults(rf_hparams *hp) {

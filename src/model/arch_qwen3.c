@@ -1,5 +1,5 @@
 /* Qwen 3, dense: each head of q and k is normalised before it is rotated. */
-#include "model/blocks.h"
+#include "model/decoder.h"
 #include "model/rope.h"
 
 static rf_status emit(rf_builder *b) {

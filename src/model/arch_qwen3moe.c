@@ -1,5 +1,5 @@
 /* Qwen 3 MoE: Qwen 3 with experts whose weights are renormalised. */
-#include "model/blocks.h"
+#include "model/decoder.h"
 #include "model/rope.h"
 
 static void defaults(rf_hparams *hp) { hp->expert_ff_is_a_share = true; }

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Most that a layer of any block combination in model/blocks.c needs, and the model around them. */
+/* Most that a layer of any block combination in model/decoder.c needs, and the model around them.
+ */
 enum { OPS_A_LAYER = 14, WEIGHTS_A_LAYER = 24, OUTSIDE_LAYERS = 16, NAME_BYTES = 64 };
 
 typedef enum dim_id {

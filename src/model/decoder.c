@@ -1,4 +1,4 @@
-#include "model/blocks.h"
+#include "model/decoder.h"
 
 #include <math.h>
 

@@ -2,8 +2,8 @@
  * The blocks that decoders are made of, each a few fused ops on the residual stream b->x. An
  * architecture file strings them together and sets their fields.
  */
-#ifndef RF_MODEL_BLOCKS_H
-#define RF_MODEL_BLOCKS_H
+#ifndef RF_MODEL_DECODER_H
+#define RF_MODEL_DECODER_H
 
 #include "model/builder.h"
 

@@ -1,0 +1,185 @@
+/* Block pool and tables: random operations against a plain model of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "kv/block_table.h"
+
+enum { N_BLOCKS = 37, N_STEPS = 20000, N_TABLES = 5, MAX_BLOCKS = 16 };
+
+static rf_block_pool *make_pool(uint32_t n) {
+    rf_block_pool *pool = NULL;
+    rf_error err = {0};
+    assert_int_equal(rf_block_pool_create(n, &pool, &err), RF_OK);
+    return pool;
+}
+
+static void test_sizes(void **state) {
+    (void)state;
+    rf_block_pool *pool = NULL;
+    rf_error err = {0};
+    assert_int_equal(rf_block_pool_create(0, &pool, &err), RF_ERR_INVALID);
+    assert_int_equal(rf_block_pool_create((uint32_t)INT32_MAX + 1, &pool, &err), RF_ERR_INVALID);
+    assert_null(pool);
+    pool = make_pool(1);
+    int32_t block = -1, other = -1;
+    assert_true(rf_block_pool_alloc(pool, &block));
+    assert_int_equal(block, 0);
+    assert_false(rf_block_pool_alloc(pool, &other));
+    assert_int_equal(other, -1);
+    assert_true(rf_block_pool_unref(pool, block));
+    rf_block_pool_destroy(pool);
+    rf_block_pool_destroy(NULL);
+}
+
+static void test_wrong_blocks(void **state) {
+    (void)state;
+    rf_block_pool *pool = make_pool(4);
+    const int32_t wrong[] = {-1, 0, 3, 4, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_false(rf_block_pool_ref(pool, wrong[i]));
+        assert_false(rf_block_pool_unref(pool, wrong[i]));
+        assert_int_equal(rf_block_pool_refs(pool, wrong[i]), 0);
+    }
+    assert_int_equal(rf_block_pool_n_free(pool), 4);
+    assert_true(rf_block_pool_is_sound(pool));
+    rf_block_pool_destroy(pool);
+}
+
+static void test_random_references(void **state) {
+    (void)state;
+    rf_rng rng = rf_rng_make(1, 0);
+    rf_block_pool *pool = make_pool(N_BLOCKS);
+    uint32_t refs[N_BLOCKS] = {0}, n_used = 0;
+    for (int i = 0; i < N_STEPS; i++) {
+        int32_t block = (int32_t)rf_rng_below(&rng, N_BLOCKS);
+        switch (rf_rng_below(&rng, 3)) {
+        case 0:
+            if (rf_block_pool_alloc(pool, &block)) {
+                assert_int_equal(refs[block], 0);
+                refs[block] = 1;
+                n_used++;
+            } else
+                assert_int_equal(n_used, N_BLOCKS);
+            break;
+        case 1:
+            assert_int_equal(rf_block_pool_ref(pool, block), refs[block] > 0);
+            refs[block] += refs[block] > 0;
+            break;
+        default:
+            assert_int_equal(rf_block_pool_unref(pool, block), refs[block] > 0);
+            n_used -= refs[block] == 1;
+            refs[block] -= refs[block] > 0;
+        }
+        assert_int_equal(rf_block_pool_refs(pool, block), refs[block]);
+        assert_int_equal(rf_block_pool_n_free(pool), N_BLOCKS - n_used);
+        if (i % 64 == 0)
+            assert_true(rf_block_pool_is_sound(pool));
+    }
+    assert_true(rf_block_pool_is_sound(pool));
+    assert_int_equal(rf_block_pool_n_blocks(pool), N_BLOCKS);
+    rf_block_pool_destroy(pool);
+}
+
+/* Every listed block is held once by exactly one table; what is passed reads -1. */
+static void check_tables(const rf_block_pool *pool, const rf_block_table *tables) {
+    uint32_t seen[N_BLOCKS] = {0}, n_held = 0;
+    for (int t = 0; t < N_TABLES; t++) {
+        const rf_block_table *table = &tables[t];
+        assert_true(table->n_passed <= table->n_blocks && table->n_blocks <= MAX_BLOCKS);
+        for (uint32_t i = 0; i < table->n_blocks; i++) {
+            if (i < table->n_passed) {
+                assert_int_equal(table->blocks[i], -1);
+                continue;
+            }
+            assert_in_range(table->blocks[i], 0, N_BLOCKS - 1);
+            assert_int_equal(seen[table->blocks[i]]++, 0);
+            assert_int_equal(rf_block_pool_refs(pool, table->blocks[i]), 1);
+            n_held++;
+        }
+    }
+    assert_int_equal(rf_block_pool_n_free(pool), N_BLOCKS - n_held);
+}
+
+static void test_random_tables(void **state) {
+    (void)state;
+    rf_rng rng = rf_rng_make(2, 0);
+    rf_error err = {0};
+    rf_block_pool *pool = make_pool(N_BLOCKS);
+    rf_block_table tables[N_TABLES];
+    for (int t = 0; t < N_TABLES; t++)
+        assert_int_equal(rf_block_table_init(&tables[t], MAX_BLOCKS, &err), RF_OK);
+    uint32_t n_refused = 0;
+    for (int i = 0; i < N_STEPS; i++) {
+        rf_block_table *table = &tables[rf_rng_below(&rng, N_TABLES)];
+        uint32_t n = rf_rng_below(&rng, MAX_BLOCKS + 3), before = table->n_blocks;
+        uint32_t n_free = rf_block_pool_n_free(pool), passed = table->n_passed;
+        switch (rf_rng_below(&rng, 3)) {
+        case 0:
+            if (rf_block_table_grow(table, pool, n)) {
+                assert_int_equal(table->n_blocks, n > before ? n : before);
+            } else {
+                assert_true(n > MAX_BLOCKS || n - before > n_free);
+                assert_int_equal(table->n_blocks, before);
+                assert_int_equal(rf_block_pool_n_free(pool), n_free);
+                n_refused++;
+            }
+            break;
+        case 1:
+            rf_block_table_shrink(table, pool, n);
+            assert_int_equal(table->n_blocks, n < before ? n : before);
+            break;
+        default: {
+            uint32_t n_given = rf_block_table_pass(table, pool, n);
+            assert_int_equal(rf_block_pool_n_free(pool), n_free + n_given);
+            assert_true(table->n_passed >= passed);
+        }
+        }
+        check_tables(pool, tables);
+    }
+    assert_true(n_refused > 100);
+    for (int t = 0; t < N_TABLES; t++) {
+        rf_block_table_shrink(&tables[t], pool, 0);
+        rf_block_table_deinit(&tables[t]);
+    }
+    assert_int_equal(rf_block_pool_n_free(pool), N_BLOCKS);
+    assert_true(rf_block_pool_is_sound(pool));
+    rf_block_pool_destroy(pool);
+}
+
+static void test_allocation_faults(void **state) {
+    (void)state;
+    size_t live = rf_alloc_live_bytes();
+    for (uint64_t n = 1;; n++) {
+        rf_block_pool *pool = NULL;
+        rf_error err = {0};
+        rf_alloc_fail_at(n, 0);
+        rf_status status = rf_block_pool_create(8, &pool, &err);
+        rf_alloc_fail_at(0, 0);
+        rf_block_pool_destroy(pool);
+        assert_int_equal(rf_alloc_live_bytes(), live);
+        if (status == RF_OK) {
+            assert_true(n > 3);
+            return;
+        }
+        assert_int_equal(status, RF_ERR_NO_MEMORY);
+        assert_null(pool);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_wrong_blocks),
+        cmocka_unit_test(test_random_references),
+        cmocka_unit_test(test_random_tables),
+        cmocka_unit_test(test_allocation_faults),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
