@@ -70,7 +70,7 @@ static void compare(const char *what, uint32_t n) {
     }
 }
 
-/* Runs one sampler at every size, from the whole vocabulary and from a shuffled remainder. */
+/* Runs one sampler at every size, from the whole vocabulary and from its ranked better half. */
 static void check(const char *what, rf_sample_params params, fast_fn fast, ref_fn ref) {
     rf_rng rng = rf_rng_make(7, 0);
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
