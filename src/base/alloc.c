@@ -41,7 +41,10 @@ static void discount(void *ptr) {
 void *rf_alloc(size_t bytes) { return must_fail() ? NULL : account(malloc(bytes ? bytes : 1)); }
 
 void *rf_calloc(size_t count, size_t bytes) {
-    return must_fail() ? NULL : account(calloc(count ? count : 1, bytes ? bytes : 1));
+    size_t total;
+    if (must_fail() || !rf_mul_size(count, bytes, &total))
+        return NULL;
+    return account(calloc(total ? total : 1, 1));
 }
 
 void *rf_realloc(void *ptr, size_t bytes) {
