@@ -16,30 +16,51 @@
 
 typedef enum rf_acts_kind {
     RF_ACTS_F32, /* rows of floats as they are */
-    RF_ACTS_Q8,  /* 8-bit blocks of 32 with a float scale, and sums of every 16 */
-    RF_ACTS_BF16
+    RF_ACTS_Q8,  /* 8-bit blocks of 32 with what kernels need of their sums */
+    RF_ACTS_KIND_COUNT
 } rf_acts_kind;
 
+enum {
+    RF_ACTS_PANEL = 8,        /* rows side by side */
+    RF_ACTS_BLOCK = 32,       /* columns to a scale */
+    RF_ACTS_BLOCK_BYTES = 48, /* 32 q, float scale, float sum, int bias, 2 short sums */
+    RF_ACTS_Q_MAX = 127       /* q is in -127 … 127 */
+};
+
 /* n_rows rows of n_cols activations in the form that kernels read. Buffers belong to the
- * workspace; rf_acts_bytes says how large. */
+ * workspace; rf_acts_bytes says how large.
+ * Q8: rows in panels of RF_ACTS_PANEL, the last panel with what is left (width w). A panel is
+ * [n_cols / 32] blocks of w * 48 bytes, and a block is
+ *     int8_t  q[w][32]     round(x / scale)
+ *     float   scale[w]     largest |x| / 127; NaN if an x is not finite
+ *     float   sum[w]       scale * sum of q
+ *     int32_t bias[w]      -128 * sum of q
+ *     int16_t halves[w][2] sums of q[0 … 15] and q[16 … 31]  */
 typedef struct rf_acts {
     rf_acts_kind kind;
     uint32_t n_rows, n_cols;
-    const float *f32; /* [n_rows] rows, f32_stride floats apart: always set */
+    const float *f32; /* [n_rows] rows, f32_stride floats apart: set by the caller */
     size_t f32_stride;
-    int8_t *q;      /* Q8: [n_rows][n_cols rounded up to 64] */
-    float *scale;   /* Q8: [n_rows][n_cols / 32] */
-    int16_t *sum;   /* Q8: [n_rows][n_cols / 16], sums of q over each 16 */
-    uint16_t *bf16; /* BF16: [n_rows][n_cols rounded up to 64] */
+    uint8_t *panels; /* Q8, owned by the workspace */
 } rf_acts;
 
+/* n_cols is a multiple of RF_ACTS_BLOCK if kind is RF_ACTS_Q8. */
 size_t rf_acts_bytes(rf_acts_kind kind, uint32_t n_rows, uint32_t n_cols);
 /* Points the buffers of acts into memory (64-byte aligned, rf_acts_bytes of it). */
 void rf_acts_place(rf_acts *acts, rf_acts_kind kind, uint32_t n_rows, uint32_t n_cols,
                    void *memory);
-/* Quantises rows row_begin … row_end-1 of src into acts with instructions of `features`. */
-void rf_acts_fill(rf_acts *acts, const float *src, size_t src_stride, uint32_t row_begin,
+/* Q8: quantises rows row_begin … row_end-1 of src with instructions of `features`; the result does
+ * not depend on them. Threads may share the rows. F32: nothing to do, the caller points f32 at src.
+ */
+void rf_acts_fill(const rf_acts *acts, const float *src, size_t src_stride, uint32_t row_begin,
                   uint32_t row_end, uint32_t features);
+
+/* First byte of the panel that holds row, and its width. */
+static inline const uint8_t *rf_acts_panel(const rf_acts *acts, uint32_t row, uint32_t *width) {
+    uint32_t first = row / RF_ACTS_PANEL * RF_ACTS_PANEL, rest = acts->n_rows - first;
+    *width = rest < RF_ACTS_PANEL ? rest : RF_ACTS_PANEL;
+    return acts->panels + (size_t)first * (acts->n_cols / RF_ACTS_BLOCK) * RF_ACTS_BLOCK_BYTES;
+}
 
 struct rf_matmul_variant;
 

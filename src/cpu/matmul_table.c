@@ -2,6 +2,7 @@
 
 #include "base/cpu_features.h"
 #include "cpu/ref/ref.h"
+#include "cpu/tile_layout.h"
 
 #define X(TYPE, type, isa, needs, tolerance, acts, tile_rows, col_multiple, tile_bytes, pack)      \
     void rf_matmul_##type##_##isa(const rf_matrix *matrix, uint32_t tile_begin, uint32_t tile_end, \
