@@ -7,22 +7,41 @@
  * lengthen a repetition of the text's end loses multiplier * base^(length - allowed_length).
  */
 
+/* First breaker whose first token is at least this one (they are sorted, see rf_sampler_create). */
+static uint32_t first_breaker(const rf_sample_params *params, int32_t token) {
+    uint32_t low = 0, high = params->n_dry_breakers;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (params->dry_breakers[middle].tokens[0] < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Length of the longest breaker that starts at newest[i] and goes on towards the end; 0: none. */
+static uint32_t breaker_at(const rf_sample_params *params, const int32_t *newest, uint32_t i) {
+    uint32_t longest = 0;
+    for (uint32_t b = first_breaker(params, newest[i]); b < params->n_dry_breakers; b++) {
+        const rf_token_span *span = &params->dry_breakers[b];
+        if (span->tokens[0] != newest[i] || span->n_tokens > i + 1)
+            break; /* sorted by length, too */
+        uint32_t j = 1;
+        while (j < span->n_tokens && span->tokens[j] == newest[i - j])
+            j++;
+        if (j == span->n_tokens)
+            longest = j;
+    }
+    return longest;
+}
+
 /* Tokens from the end back to the newest breaker: repetitions do not reach across it. */
 static uint32_t reach(const rf_sample_params *params, const int32_t *newest, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++) { /* a breaker may start i tokens before the end */
-        uint32_t longest = 0;
-        for (uint32_t b = 0; b < params->n_dry_breakers; b++) {
-            const rf_token_span *span = &params->dry_breakers[b];
-            if (span->n_tokens > i + 1 || span->n_tokens <= longest)
-                continue;
-            uint32_t j = 0;
-            while (j < span->n_tokens && span->tokens[j] == newest[i - j])
-                j++;
-            if (j == span->n_tokens)
-                longest = j;
-        }
-        if (longest > 0)
-            return i + 1 - longest;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t length = breaker_at(params, newest, i);
+        if (length > 0)
+            return i + 1 - length;
     }
     return n;
 }
@@ -46,10 +65,9 @@ static void find_repeats(const int32_t *newest, uint32_t n, uint32_t *repeat) {
 }
 
 static bool breaks_alone(const rf_sample_params *params, int32_t token) {
-    for (uint32_t b = 0; b < params->n_dry_breakers; b++)
-        if (params->dry_breakers[b].n_tokens == 1 && params->dry_breakers[b].tokens[0] == token)
-            return true;
-    return false;
+    uint32_t b = first_breaker(params, token);
+    return b < params->n_dry_breakers && params->dry_breakers[b].tokens[0] == token &&
+           params->dry_breakers[b].n_tokens == 1;
 }
 
 static float punish(const rf_sample_params *params, float logit, uint32_t length) {

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -59,7 +60,15 @@ static bool copy_biases(rf_sample_params *params) {
     return copy != NULL;
 }
 
-/* Spans and their tokens in one allocation. */
+/* By first token, then by length: what dry.c searches by. */
+static int compare_breakers(const void *a, const void *b) {
+    const rf_token_span *x = a, *y = b;
+    if (x->tokens[0] != y->tokens[0])
+        return x->tokens[0] < y->tokens[0] ? -1 : 1;
+    return (x->n_tokens > y->n_tokens) - (x->n_tokens < y->n_tokens);
+}
+
+/* Spans, sorted, and their tokens in one allocation. */
 static bool copy_breakers(rf_sample_params *params) {
     if (params->n_dry_breakers == 0) {
         params->dry_breakers = NULL;
@@ -76,6 +85,8 @@ static bool copy_breakers(rf_sample_params *params) {
         spans[i] = (rf_token_span){at, from->n_tokens};
         at += from->n_tokens;
     }
+    if (spans)
+        qsort(spans, n, sizeof *spans, compare_breakers);
     params->dry_breakers = spans;
     return spans != NULL;
 }

@@ -161,18 +161,23 @@ static void test_penalties(void **state) {
 
 static void test_dry(void **state) {
     (void)state;
-    static const int32_t tokens[] = {3, 1, 2, 2};
-    static const rf_token_span breakers[] = {{tokens, 1}, {tokens + 1, 2}, {tokens + 1, 3}};
     rf_sample_params p = rf_sample_params_default();
+    int n_punished = 0;
     p.dry_multiplier = 0.8f;
-    for (uint32_t n = 0; n < 200; n++) {
-        make_history(n, 2 + n % 4); /* few tokens: long repetitions */
-        p.dry_allowed_length = n % 5;
-        p.dry_penalty_last_n = n % 3 ? -1 : (int64_t)(n / 2 + 1);
-        p.dry_breakers = breakers;
-        p.n_dry_breakers = n % 4;
-        rf_sampler *sampler = make(&p, 64);
+    for (uint32_t n = 0; n < 400; n++) {
         rf_rng rng = rf_rng_make(n, 9);
+        int32_t tokens[24];
+        rf_token_span breakers[8];
+        make_history(n % 200, 2 + n % 4); /* few tokens: long repetitions */
+        for (int i = 0; i < 24; i++)
+            tokens[i] = (int32_t)rf_rng_below(&rng, 2 + n % 4);
+        for (int i = 0; i < 8; i++)
+            breakers[i] = (rf_token_span){tokens + 2 * i, 4 - (n + (uint32_t)i) % 2 - n % 3};
+        p.dry_allowed_length = n % 5;
+        p.dry_penalty_last_n = n % 3 ? -1 : (int64_t)(n % 200 / 2 + 1);
+        p.dry_breakers = breakers;
+        p.n_dry_breakers = n % 9;
+        rf_sampler *sampler = make(&p, 64);
         fill(&rng, 64, 3);
         if (n % 2) {
             rf_candidates_keep_best(scratch, 32);
@@ -182,8 +187,11 @@ static void test_dry(void **state) {
         rf_apply_dry(sampler, scratch);
         ref_dry(&p, &want);
         compare("dry", n);
+        for (uint32_t i = 0; i < scratch->n; i++)
+            n_punished += scratch->logits[i] != logits[rf_candidate_id(scratch, i)];
         rf_sampler_destroy(sampler);
     }
+    assert_in_range(n_punished, 100, 1500);
 }
 
 /* Texts of a b c c b c y a b c: after "c" comes nothing new, "b" would repeat two tokens. */
