@@ -1,0 +1,30 @@
+/*
+ * Signals: SIGINT, SIGTERM and SIGHUP ask the program to stop (a second one ends it at once),
+ * SIGPIPE is ignored, SIGBUS means that a mapped model file shrank. Handlers run on any thread;
+ * the functions belong to the main thread.
+ */
+#ifndef RF_CLI_INTERRUPT_H
+#define RF_CLI_INTERRUPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+void rf_interrupt_install(void);
+bool rf_interrupted(void);
+void rf_interrupt_clear(void);
+int rf_interrupt_exit_status(void); /* 128 + the signal that asked, or 130 */
+/* RF_ERR_INTERRUPTED once somebody asked. */
+RF_NODISCARD rf_status rf_interrupt_check(rf_error *err);
+
+/* Names the mapped file for the SIGBUS message; the path is copied. */
+void rf_interrupt_guard(const char *path);
+
+/* Threads created in between inherit blocked signals, so that reads of the main thread end. */
+void rf_interrupt_block(bool block);
+
+/* For backends: shows progress and cancels when somebody asked. */
+bool rf_interrupt_progress(void *user, uint64_t done, uint64_t total);
+
+#endif

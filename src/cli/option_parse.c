@@ -1,0 +1,220 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/number.h"
+#include "cli/options.h"
+
+static const char env_prefix[] = "ROCMFORGE_";
+
+/* True when word (n bytes, with its dashes) is the option's flag or one of its other spellings. */
+static bool spells(const rf_option *option, const char *word, size_t n) {
+    if (n > 2 && word[0] == '-' && word[1] == '-' && strlen(option->flag) == n - 2 &&
+        memcmp(option->flag, word + 2, n - 2) == 0)
+        return true;
+    for (const char *at = option->others; *at;) {
+        size_t len = strcspn(at, " ");
+        if (len == n && memcmp(at, word, n) == 0)
+            return true;
+        at += len + (at[len] == ' ');
+    }
+    return false;
+}
+
+static int find_option(const char *word, size_t n) {
+    for (int i = 0; i < RF_OPT_COUNT; i++) {
+        if (spells(rf_option_get((rf_option_id)i), word, n))
+            return i;
+    }
+    return -1;
+}
+
+/* --no-flag of a FLAG, or -1. */
+static int find_negated(const char *word, size_t n) {
+    if (n <= 5 || memcmp(word, "--no-", 5) != 0)
+        return -1;
+    for (int i = 0; i < RF_OPT_COUNT; i++) {
+        const rf_option *option = rf_option_get((rf_option_id)i);
+        if (option->kind == RF_OPTION_FLAG && strlen(option->flag) == n - 5 &&
+            memcmp(option->flag, word + 5, n - 5) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static rf_status unknown_option(const char *word, size_t n, rf_error *err) {
+    char typed[64];
+    (void)snprintf(typed, sizeof typed, "%.*s", (int)(n < 63 ? n : 63), word);
+    const char *name = typed + strspn(typed, "-"), *best = NULL;
+    size_t least = SIZE_MAX;
+    for (int i = 0; i < RF_OPT_COUNT; i++) {
+        const rf_option *option = rf_option_get((rf_option_id)i);
+        size_t distance = rf_spelling_distance(name, option->flag);
+        if (option->section != RF_SECTION_HIDDEN && distance < least) {
+            least = distance;
+            best = option->flag;
+        }
+    }
+    if (best && strlen(name) > 1 && rf_spelling_close(name, least))
+        return rf_fail(err, RF_ERR_USAGE, "%s: no such option; did you mean --%s?", typed, best);
+    return rf_fail(err, RF_ERR_USAGE, "%s: no such option", typed);
+}
+
+static rf_status missing_value(const rf_option *option, const char *word, const char *next,
+                               rf_error *err) {
+    rf_buf expected;
+    rf_buf_init(&expected, 512);
+    rf_option_describe(option, &expected);
+    (void)rf_fail(err, RF_ERR_USAGE,
+                  "%s: found %s%s%s, expected %s (a value that looks like an option is written "
+                  "--%s=VALUE)",
+                  word, next ? "the option " : "nothing after it", next ? next : "", "",
+                  expected.data ? expected.data : "a value", option->flag);
+    rf_buf_deinit(&expected);
+    return RF_ERR_USAGE;
+}
+
+/* Takes argv[*i] and, where it needs one, the value after it. */
+static rf_status take_option(rf_options *options, int argc, char **argv, int *i, rf_error *err) {
+    const char *word = argv[*i], *equals = strchr(word, '=');
+    size_t n = equals ? (size_t)(equals - word) : strlen(word);
+    int id = find_option(word, n);
+    if (id < 0) {
+        id = find_negated(word, n);
+        if (id < 0 || equals)
+            return unknown_option(word, n, err);
+        return rf_options_set(options, (rf_option_id)id, "off", RF_SOURCE_COMMAND_LINE, word, err);
+    }
+    const rf_option *option = rf_option_get((rf_option_id)id);
+    char name[64];
+    (void)snprintf(name, sizeof name, "%.*s", (int)(n < 63 ? n : 63), word);
+    if (option->kind == RF_OPTION_ACTION && equals)
+        return rf_fail(err, RF_ERR_USAGE, "%s: found a value, expected none", name);
+    const char *value = equals ? equals + 1 : "on";
+    if (!equals && option->kind != RF_OPTION_FLAG && option->kind != RF_OPTION_ACTION) {
+        const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+        if (!next || (next[0] == '-' && find_option(next, strlen(next)) >= 0))
+            return missing_value(option, name, next, err);
+        value = next;
+        (*i)++;
+    }
+    return rf_options_set(options, (rf_option_id)id, value, RF_SOURCE_COMMAND_LINE, name, err);
+}
+
+static rf_status take_word(rf_options *options, const char *word, rf_error *err) {
+    if (!options->has_command) {
+        if (rf_command_find(word, &options->command)) {
+            options->has_command = true;
+            return RF_OK;
+        }
+        const char *near = rf_command_nearest(word);
+        return rf_fail(err, RF_ERR_USAGE, "\"%.80s\" is no command%s%s%s", word,
+                       near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    const rf_command *command = rf_command_get(options->command);
+    if (options->n_args >= command->most_args)
+        return rf_fail(err, RF_ERR_USAGE, "%s: found the further argument \"%.80s\", expected %s",
+                       command->name, word,
+                       command->most_args > 0 ? command->args : "options alone");
+    options->args[options->n_args++] = word;
+    return RF_OK;
+}
+
+/* Options on the command line must belong to the command; variables may belong to another. */
+static rf_status check_command(const rf_options *options, rf_error *err) {
+    const rf_command *command = rf_command_get(options->command);
+    for (int i = 0; i < RF_OPT_COUNT; i++) {
+        const rf_option *option = rf_option_get((rf_option_id)i);
+        if (options->values[i].source != RF_SOURCE_COMMAND_LINE ||
+            rf_option_serves(option, options->command))
+            continue;
+        char owners[160] = "";
+        size_t used = 0;
+        for (int c = 0; c < RF_CMD_COUNT && used < sizeof owners; c++) {
+            if (rf_option_serves(option, (rf_command_id)c))
+                used += (size_t)snprintf(owners + used, sizeof owners - used, "%s%s",
+                                         used ? ", " : "", rf_command_get((rf_command_id)c)->name);
+        }
+        return rf_fail(err, RF_ERR_USAGE, "--%s: not an option of \"%s\"; it belongs to %s",
+                       option->flag, command->name, owners);
+    }
+    return RF_OK;
+}
+
+rf_status rf_options_parse(rf_options *options, int argc, char **argv, rf_error *err) {
+    bool words_only = false;
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (!words_only && strcmp(word, "--") == 0)
+            words_only = true;
+        else if (!words_only && word[0] == '-' && word[1] != 0)
+            RF_TRY(take_option(options, argc, argv, &i, err));
+        else
+            RF_TRY(take_word(options, word, err));
+    }
+    if (!options->has_command)
+        return RF_OK;
+    bool asks = options->values[RF_OPT_HELP].on || options->values[RF_OPT_PRINT_CONFIG].on ||
+                options->values[RF_OPT_VERSION].on;
+    const rf_command *command = rf_command_get(options->command);
+    if (!asks && options->n_args < command->least_args)
+        return rf_fail(err, RF_ERR_USAGE, "%s: found no argument, expected %s", command->name,
+                       command->args);
+    return check_command(options, err);
+}
+
+static void warn_unknown(const char *name) {
+    const char *best = NULL;
+    char candidate[RF_OPTION_ENV_BYTES], nearest[RF_OPTION_ENV_BYTES];
+    size_t least = SIZE_MAX;
+    for (int i = 0; i < RF_OPT_COUNT; i++) {
+        const rf_option *option = rf_option_get((rf_option_id)i);
+        if (option->kind == RF_OPTION_ACTION || option->section == RF_SECTION_HIDDEN)
+            continue;
+        rf_option_env_name(option, candidate);
+        size_t distance = rf_spelling_distance(name, candidate);
+        if (distance < least) {
+            least = distance;
+            memcpy(nearest, candidate, sizeof nearest);
+            best = nearest;
+        }
+    }
+    if (best && rf_spelling_close(name + sizeof env_prefix - 1, least))
+        rf_log(RF_LOG_WARN, "options", "%s: no such variable; did you mean %s?", name, best);
+    else
+        rf_log(RF_LOG_WARN, "options",
+               "%s: no such variable; \"rocmforge help environment\" lists them", name);
+}
+
+/* The option whose variable is name, or -1. */
+static int find_variable(const char *name) {
+    char candidate[RF_OPTION_ENV_BYTES];
+    for (int i = 0; i < RF_OPT_COUNT; i++) {
+        const rf_option *option = rf_option_get((rf_option_id)i);
+        rf_option_env_name(option, candidate);
+        if (option->kind != RF_OPTION_ACTION && strcmp(candidate, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+rf_status rf_options_read_env(rf_options *options, char **environ_vars, rf_error *err) {
+    for (char **at = environ_vars; *at; at++) {
+        const char *equals = strchr(*at, '=');
+        if (!equals || strncmp(*at, env_prefix, sizeof env_prefix - 1) != 0)
+            continue;
+        char name[128];
+        size_t n = (size_t)(equals - *at);
+        (void)snprintf(name, sizeof name, "%.*s", (int)(n < 127 ? n : 127), *at);
+        int id = find_variable(name);
+        if (id < 0) {
+            warn_unknown(name);
+            continue;
+        }
+        bool set = options->values[id].source == RF_SOURCE_COMMAND_LINE;
+        if (!set && equals[1] != 0) /* an empty variable counts as unset */
+            RF_TRY(rf_options_set(options, (rf_option_id)id, equals + 1, RF_SOURCE_ENVIRONMENT,
+                                  name, err));
+    }
+    return RF_OK;
+}
