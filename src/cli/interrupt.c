@@ -2,15 +2,13 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/output.h"
+#include "gguf/gguf.h"
 
 static volatile sig_atomic_t asked;
-static char bus_text[512];
-static size_t bus_text_bytes;
 
 static void on_stop(int signal_number) {
     if (asked)
@@ -18,10 +16,18 @@ static void on_stop(int signal_number) {
     asked = signal_number;
 }
 
-static void on_bus(int signal_number) {
-    ssize_t ignored = write(STDERR_FILENO, bus_text, bus_text_bytes);
+static void say(const char *text) {
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
     (void)ignored;
+}
+
+static void on_bus(int signal_number, siginfo_t *info, void *context) {
     (void)signal_number;
+    (void)context;
+    const char *path = rf_gguf_path_at(info->si_addr);
+    say("error: ");
+    say(path ? path : "a mapped file");
+    say(": the file shrank or could not be read while it was in use; fetch or copy it again\n");
     _exit(1);
 }
 
@@ -42,11 +48,11 @@ void rf_interrupt_install(void) {
     struct sigaction old;
     if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN) /* nohup stays */
         (void)sigaction(SIGHUP, &action, NULL);
-    action.sa_handler = on_bus;
-    (void)sigaction(SIGBUS, &action, NULL);
     action.sa_handler = SIG_IGN;
     (void)sigaction(SIGPIPE, &action, NULL);
-    rf_interrupt_guard("a mapped file");
+    action.sa_sigaction = on_bus;
+    action.sa_flags = SA_SIGINFO;
+    (void)sigaction(SIGBUS, &action, NULL);
 }
 
 bool rf_interrupted(void) { return asked != 0; }
@@ -55,14 +61,6 @@ int rf_interrupt_exit_status(void) { return 128 + (asked ? (int)asked : SIGINT);
 
 rf_status rf_interrupt_check(rf_error *err) {
     return asked ? rf_fail(err, RF_ERR_INTERRUPTED, "interrupted") : RF_OK;
-}
-
-void rf_interrupt_guard(const char *path) {
-    int n = snprintf(bus_text, sizeof bus_text,
-                     "error: %.400s: the file shrank or could not be read while it was in use; "
-                     "fetch or copy it again\n",
-                     path);
-    bus_text_bytes = n > 0 && (size_t)n < sizeof bus_text ? (size_t)n : sizeof bus_text - 1;
 }
 
 void rf_interrupt_block(bool block) {

@@ -18,9 +18,6 @@ int rf_interrupt_exit_status(void); /* 128 + the signal that asked, or 130 */
 /* RF_ERR_INTERRUPTED once somebody asked. */
 RF_NODISCARD rf_status rf_interrupt_check(rf_error *err);
 
-/* Names the mapped file for the SIGBUS message; the path is copied. */
-void rf_interrupt_guard(const char *path);
-
 /* Threads created in between inherit blocked signals, so that reads of the main thread end. */
 void rf_interrupt_block(bool block);
 

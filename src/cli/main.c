@@ -1,5 +1,4 @@
 #include <jansson.h>
-#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +83,6 @@ static void report(const rf_cli *cli, const rf_error *err) {
 int main(int argc, char **argv) {
     static rf_cli cli;
     rf_error err = {0}, late = {0};
-    (void)setlocale(LC_CTYPE, "");
     json_set_alloc_funcs(rf_alloc, rf_free);
     rf_interrupt_install();
     rf_status status = run(&cli, argc, argv, &err);
