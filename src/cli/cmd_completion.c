@@ -11,16 +11,16 @@ static bool takes_value(const rf_option *option) {
     return option->kind != RF_OPTION_FLAG && option->kind != RF_OPTION_ACTION;
 }
 
-/* Every spelling of an option. */
+/* Every spelling of an option; of a flag that is on by default, the one that turns it off. */
 static void spellings(const rf_option *option, const char *separator) {
-    bool on_by_default = option->kind == RF_OPTION_FLAG && strcmp(option->fallback, "on") == 0;
-    rf_out_printf("--%s%s", on_by_default ? "no-" : "", option->flag);
-    for (const char *at = option->others; *at;) {
-        size_t n = strcspn(at, " ");
-        rf_out_text(separator);
-        rf_out_bytes(at, n);
-        at += n + (at[n] == ' ');
+    char flag[RF_OPTION_FLAG_BYTES];
+    if (option->kind == RF_OPTION_FLAG && strcmp(option->fallback, "on") == 0) {
+        rf_out_printf("--no-%s", rf_option_flag(option, flag));
+        return;
     }
+    rf_str name;
+    for (const char *at = option->names; rf_option_next_name(&at, &name);)
+        rf_out_printf("%s%.*s", name.ptr == option->names ? "" : separator, RF_STR_ARG(name));
 }
 
 /* "a|b|c" with blanks instead of bars. */
@@ -103,7 +103,9 @@ static void zsh_script(void) {
             const rf_option *option = rf_option_get((rf_option_id)i);
             if (!offered(option, (rf_command_id)c))
                 continue;
-            rf_out_printf("            '--%s%s[", option->flag, takes_value(option) ? "=" : "");
+            char flag[RF_OPTION_FLAG_BYTES];
+            rf_out_printf("            '--%s%s[", rf_option_flag(option, flag),
+                          takes_value(option) ? "=" : "");
             quoted(option->help, "[]:");
             rf_out_text("]");
             if (option->kind == RF_OPTION_CHOICE) {
@@ -137,15 +139,15 @@ static void fish_script(void) {
             if (offered(option, (rf_command_id)c))
                 rf_out_printf(" %s", rf_command_get((rf_command_id)c)->name);
         }
-        rf_out_printf("' -l %s", option->flag);
-        for (const char *at = option->others; *at;) {
-            size_t n = strcspn(at, " ");
-            bool is_long = n > 2 && at[1] == '-';
-            if (!is_long) {
-                rf_out_text(n == 2 ? " -s " : " -o ");
-                rf_out_bytes(at + 1, n - 1);
-            }
-            at += n + (at[n] == ' ');
+        rf_out_text("'");
+        rf_str name;
+        for (const char *at = option->names; rf_option_next_name(&at, &name);) {
+            bool is_long = rf_str_starts(name, RF_STR("--"));
+            rf_out_printf(" %s %.*s",
+                          is_long         ? "-l"
+                          : name.len == 2 ? "-s"
+                                          : "-o",
+                          RF_STR_ARG(rf_str_sub(name, is_long ? 2 : 1, name.len)));
         }
         if (option->kind == RF_OPTION_CHOICE) {
             rf_out_text(" -x -a '");

@@ -51,31 +51,42 @@ void rf_help_overview(void) {
         "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n");
 }
 
-/* "-m, --model FILE": every way to write the option. */
-static void print_option(const rf_option *option) {
-    char left[160];
-    size_t used = 0;
-    char others[64];
-    (void)snprintf(others, sizeof others, "%s", option->others);
-    for (char *word = others; *word;) {
-        size_t n = strcspn(word, " ");
-        used += (size_t)snprintf(left + used, sizeof left - used, "%.*s, ", (int)n, word);
-        word += n + (word[n] == ' ');
+static bool on_by_default(const rf_option *option) {
+    return option->kind == RF_OPTION_FLAG && strcmp(option->fallback, "on") == 0;
+}
+
+/* "-m, --model FILE": short spellings first. */
+static void spell(const rf_option *option, rf_buf *out) {
+    for (int is_long = 0; is_long < 2; is_long++) {
+        rf_str name;
+        for (const char *at = option->names; rf_option_next_name(&at, &name);) {
+            if (rf_str_starts(name, RF_STR("--")) != (is_long == 1))
+                continue;
+            rf_buf_text(out, out->len ? ", " : "");
+            if (on_by_default(option))
+                rf_buf_printf(out, "--no-%.*s", RF_STR_ARG(rf_str_sub(name, 2, name.len)));
+            else
+                rf_buf_str(out, name);
+        }
     }
-    bool on_by_default = option->kind == RF_OPTION_FLAG && strcmp(option->fallback, "on") == 0;
-    used +=
-        (size_t)snprintf(left + used, sizeof left - used, "--%s%s%s%s", on_by_default ? "no-" : "",
-                         option->flag, option->value[0] ? " " : "", option->value);
-    char help[512];
-    bool shows = option->fallback && option->kind != RF_OPTION_FLAG;
-    (void)snprintf(help, sizeof help, "%s%s%s%s%s", on_by_default ? "do not " : "", option->help,
-                   shows ? " (default " : "", shows ? option->fallback : "", shows ? ")" : "");
-    int n = (int)used;
-    if (n + 4 > HELP_COLUMN)
-        rf_out_printf("  %s\n%*s", left, HELP_COLUMN, "");
+    if (option->value[0])
+        rf_buf_printf(out, " %s", option->value);
+}
+
+static void print_option(const rf_option *option) {
+    rf_buf left;
+    rf_buf_init(&left, 1024);
+    spell(option, &left);
+    if (left.len + 4 > HELP_COLUMN)
+        rf_out_printf("  %s\n%*s", left.data, HELP_COLUMN, "");
     else
-        rf_out_printf("  %-*s", HELP_COLUMN - 2, left);
-    wrapped(help, HELP_COLUMN);
+        rf_out_printf("  %-*s", HELP_COLUMN - 2, left.data ? left.data : "");
+    rf_buf_clear(&left);
+    rf_buf_printf(&left, "%s%s", on_by_default(option) ? "do not " : "", option->help);
+    if (option->fallback && option->kind != RF_OPTION_FLAG)
+        rf_buf_printf(&left, " (default %s)", option->fallback);
+    wrapped(left.data ? left.data : "", HELP_COLUMN);
+    rf_buf_deinit(&left);
 }
 
 void rf_help_command(rf_command_id id) {
@@ -112,13 +123,13 @@ void rf_help_environment(void) {
             const rf_option *option = rf_option_get((rf_option_id)i);
             if (!listed(option) || option->section != (rf_option_section)s)
                 continue;
-            char name[RF_OPTION_ENV_BYTES];
+            char name[RF_OPTION_ENV_BYTES], flag[RF_OPTION_FLAG_BYTES];
             rf_option_env_name(option, name);
             rf_buf kind;
             rf_buf_init(&kind, 512);
             rf_option_describe(option, &kind);
-            rf_out_printf("\n# --%s: %s\n# %s\n#%s=%s\n", option->flag, option->help,
-                          kind.data ? kind.data : "", name,
+            rf_out_printf("\n# --%s: %s\n# %s\n#%s=%s\n", rf_option_flag(option, flag),
+                          option->help, kind.data ? kind.data : "", name,
                           option->fallback ? option->fallback : "");
             rf_buf_deinit(&kind);
         }
@@ -133,7 +144,8 @@ void rf_help_config(const rf_options *options) {
         if (!listed(option) ||
             (options->has_command && !rf_option_serves(option, options->command)))
             continue;
-        rf_out_printf("%-24s ", option->flag);
+        char flag[RF_OPTION_FLAG_BYTES];
+        rf_out_printf("%-24s ", rf_option_flag(option, flag));
         if (value->n_list == 0)
             rf_out_safe(rf_str_of(value->text ? value->text : "(not set)"), 200, false);
         for (size_t j = 0; j < value->n_list; j++) {

@@ -7,93 +7,91 @@
 
 static const char env_prefix[] = "ROCMFORGE_";
 
-/* True when word (n bytes, with its dashes) is the option's flag or one of its other spellings. */
-static bool spells(const rf_option *option, const char *word, size_t n) {
-    if (n > 2 && word[0] == '-' && word[1] == '-' && strlen(option->flag) == n - 2 &&
-        memcmp(option->flag, word + 2, n - 2) == 0)
-        return true;
-    for (const char *at = option->others; *at;) {
-        size_t len = strcspn(at, " ");
-        if (len == n && memcmp(at, word, n) == 0)
-            return true;
-        at += len + (at[len] == ' ');
-    }
-    return false;
-}
-
-static int find_option(const char *word, size_t n) {
+static int find_option(rf_str word) {
     for (int i = 0; i < RF_OPT_COUNT; i++) {
-        if (spells(rf_option_get((rf_option_id)i), word, n))
-            return i;
+        rf_str name;
+        for (const char *at = rf_option_get((rf_option_id)i)->names;
+             rf_option_next_name(&at, &name);) {
+            if (rf_str_eq(name, word))
+                return i;
+        }
     }
     return -1;
 }
 
 /* --no-flag of a FLAG, or -1. */
-static int find_negated(const char *word, size_t n) {
-    if (n <= 5 || memcmp(word, "--no-", 5) != 0)
+static int find_negated(rf_str word) {
+    if (!rf_str_starts(word, RF_STR("--no-")))
         return -1;
     for (int i = 0; i < RF_OPT_COUNT; i++) {
         const rf_option *option = rf_option_get((rf_option_id)i);
-        if (option->kind == RF_OPTION_FLAG && strlen(option->flag) == n - 5 &&
-            memcmp(option->flag, word + 5, n - 5) == 0)
+        char flag[RF_OPTION_FLAG_BYTES];
+        if (option->kind == RF_OPTION_FLAG &&
+            rf_str_is(rf_str_sub(word, 5, word.len), rf_option_flag(option, flag)))
             return i;
     }
     return -1;
 }
 
-static rf_status unknown_option(const char *word, size_t n, rf_error *err) {
-    char typed[64];
-    (void)snprintf(typed, sizeof typed, "%.*s", (int)(n < 63 ? n : 63), word);
-    const char *name = typed + strspn(typed, "-"), *best = NULL;
+static rf_status unknown_option(rf_str word, rf_error *err) {
+    char typed[64], flag[RF_OPTION_FLAG_BYTES], best[RF_OPTION_FLAG_BYTES] = "";
+    (void)snprintf(typed, sizeof typed, "%.*s", RF_STR_ARG(rf_str_sub(word, 0, 63)));
+    const char *bare = typed + strspn(typed, "-");
     size_t least = SIZE_MAX;
     for (int i = 0; i < RF_OPT_COUNT; i++) {
         const rf_option *option = rf_option_get((rf_option_id)i);
-        size_t distance = rf_spelling_distance(name, option->flag);
+        size_t distance = rf_spelling_distance(bare, rf_option_flag(option, flag));
         if (option->section != RF_SECTION_HIDDEN && distance < least) {
             least = distance;
-            best = option->flag;
+            memcpy(best, flag, sizeof best);
         }
     }
-    if (best && strlen(name) > 1 && rf_spelling_close(name, least))
+    if (strlen(bare) > 1 && rf_spelling_close(bare, least))
         return rf_fail(err, RF_ERR_USAGE, "%s: no such option; did you mean --%s?", typed, best);
     return rf_fail(err, RF_ERR_USAGE, "%s: no such option", typed);
 }
 
-static rf_status missing_value(const rf_option *option, const char *word, const char *next,
+static rf_status missing_value(const rf_option *option, const char *name, const char *next,
                                rf_error *err) {
     rf_buf expected;
+    char flag[RF_OPTION_FLAG_BYTES];
     rf_buf_init(&expected, 512);
     rf_option_describe(option, &expected);
-    (void)rf_fail(err, RF_ERR_USAGE,
-                  "%s: found %s%s%s, expected %s (a value that looks like an option is written "
-                  "--%s=VALUE)",
-                  word, next ? "the option " : "nothing after it", next ? next : "", "",
-                  expected.data ? expected.data : "a value", option->flag);
+    const char *what = expected.data ? expected.data : "a value";
+    if (next)
+        (void)rf_fail(err, RF_ERR_USAGE,
+                      "%s: found the option %s, expected %s (a text that looks like an option is "
+                      "written --%s=TEXT)",
+                      name, next, what, rf_option_flag(option, flag));
+    else
+        (void)rf_fail(err, RF_ERR_USAGE, "%s: found nothing after it, expected %s", name, what);
     rf_buf_deinit(&expected);
     return RF_ERR_USAGE;
 }
 
 /* Takes argv[*i] and, where it needs one, the value after it. */
 static rf_status take_option(rf_options *options, int argc, char **argv, int *i, rf_error *err) {
-    const char *word = argv[*i], *equals = strchr(word, '=');
-    size_t n = equals ? (size_t)(equals - word) : strlen(word);
-    int id = find_option(word, n);
+    const char *equals = strchr(argv[*i], '=');
+    rf_str word = rf_str_of(argv[*i]);
+    if (equals)
+        word.len = (size_t)(equals - argv[*i]);
+    int id = find_option(word);
     if (id < 0) {
-        id = find_negated(word, n);
+        id = find_negated(word);
         if (id < 0 || equals)
-            return unknown_option(word, n, err);
-        return rf_options_set(options, (rf_option_id)id, "off", RF_SOURCE_COMMAND_LINE, word, err);
+            return unknown_option(word, err);
+        return rf_options_set(options, (rf_option_id)id, "off", RF_SOURCE_COMMAND_LINE, argv[*i],
+                              err);
     }
     const rf_option *option = rf_option_get((rf_option_id)id);
     char name[64];
-    (void)snprintf(name, sizeof name, "%.*s", (int)(n < 63 ? n : 63), word);
+    (void)snprintf(name, sizeof name, "%.*s", RF_STR_ARG(word));
     if (option->kind == RF_OPTION_ACTION && equals)
         return rf_fail(err, RF_ERR_USAGE, "%s: found a value, expected none", name);
     const char *value = equals ? equals + 1 : "on";
     if (!equals && option->kind != RF_OPTION_FLAG && option->kind != RF_OPTION_ACTION) {
         const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
-        if (!next || (next[0] == '-' && find_option(next, strlen(next)) >= 0))
+        if (!next || (next[0] == '-' && find_option(rf_str_of(next)) >= 0))
             return missing_value(option, name, next, err);
         value = next;
         (*i)++;
@@ -135,8 +133,9 @@ static rf_status check_command(const rf_options *options, rf_error *err) {
                 used += (size_t)snprintf(owners + used, sizeof owners - used, "%s%s",
                                          used ? ", " : "", rf_command_get((rf_command_id)c)->name);
         }
+        char flag[RF_OPTION_FLAG_BYTES];
         return rf_fail(err, RF_ERR_USAGE, "--%s: not an option of \"%s\"; it belongs to %s",
-                       option->flag, command->name, owners);
+                       rf_option_flag(option, flag), command->name, owners);
     }
     return RF_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "cli/number.h"
+#include "sample/sample_params.h"
 
 static const rf_command commands[] = {
 #define X(id, name, args, least, most, summary, example) \
@@ -16,11 +17,23 @@ static const rf_command commands[] = {
 
 static const rf_option table[] = {
 #define CMD(id) (1u << RF_CMD_##id)
-#define X(id, flag, others, kind, def, least, most, value, commands, section, help) \
-    {flag, others, RF_OPTION_##kind, def, least, most, value, commands, RF_SECTION_##section, help},
+#define X(id, names, kind, def, least, most, value, commands, section, help)                       \
+    {names, RF_OPTION_##kind, def, least, most, value, (uint32_t)(commands), RF_SECTION_##section, \
+     help},
 #include "cli/options.def"
 #undef X
 #undef CMD
+/* Only generate reports log-probabilities. */
+#define TALK (1u << RF_CMD_GENERATE | 1u << RF_CMD_CHAT)
+#define REPORT(field) \
+    (RF_OPT_SAMPLE_##field == RF_OPT_SAMPLE_n_probs ? 1u << RF_CMD_GENERATE : TALK)
+#define KIND_INT   RF_OPTION_INT
+#define KIND_FLOAT RF_OPTION_REAL
+#define X(field, kind, flags, json, def, min, max, help)                          \
+    {flags,         KIND_##kind,         #def, (double)(min), (double)(max), "N", \
+     REPORT(field), RF_SECTION_SAMPLING, help},
+#include "sample/sample_params.def"
+#undef X
 };
 
 static const char *const titles[] = {
@@ -56,8 +69,26 @@ const char *rf_command_nearest(const char *name) {
     return rf_spelling_close(name, least) ? best : NULL;
 }
 
+bool rf_option_next_name(const char **at, rf_str *out) {
+    *at += strspn(*at, " ");
+    *out = (rf_str){*at, strcspn(*at, " ")};
+    *at += out->len;
+    return out->len > 0;
+}
+
+const char *rf_option_flag(const rf_option *option, char out[RF_OPTION_FLAG_BYTES]) {
+    rf_str name;
+    out[0] = 0;
+    for (const char *at = option->names; out[0] == 0 && rf_option_next_name(&at, &name);) {
+        if (rf_str_starts(name, RF_STR("--")))
+            (void)snprintf(out, RF_OPTION_FLAG_BYTES, "%.*s", RF_STR_ARG(rf_str_sub(name, 2, 99)));
+    }
+    return out;
+}
+
 void rf_option_env_name(const rf_option *option, char out[RF_OPTION_ENV_BYTES]) {
-    int n = snprintf(out, RF_OPTION_ENV_BYTES, "ROCMFORGE_%s", option->flag);
+    char flag[RF_OPTION_FLAG_BYTES];
+    int n = snprintf(out, RF_OPTION_ENV_BYTES, "ROCMFORGE_%s", rf_option_flag(option, flag));
     for (int i = 0; i < n && i < RF_OPTION_ENV_BYTES - 1; i++)
         out[i] = out[i] == '-' ? '_' : (char)toupper((unsigned char)out[i]);
 }
@@ -66,7 +97,9 @@ void rf_option_describe(const rf_option *option, rf_buf *out) {
     switch (option->kind) {
     case RF_OPTION_FLAG: rf_buf_text(out, "on or off"); return;
     case RF_OPTION_INT:
-        rf_buf_printf(out, "a whole number from %.0f to %.0f", option->least, option->most);
+        rf_buf_printf(out, "a whole number from %.0f", option->least);
+        if (option->most < 0x1p53)
+            rf_buf_printf(out, " to %.0f", option->most);
         return;
     case RF_OPTION_REAL:
         rf_buf_printf(out, "a number from %g to %g", option->least, option->most);
@@ -91,7 +124,7 @@ rf_status rf_options_init(rf_options *options, rf_error *err) {
     for (int i = 0; i < RF_OPT_COUNT; i++) {
         if (table[i].fallback)
             RF_TRY(rf_options_set(options, (rf_option_id)i, table[i].fallback, RF_SOURCE_DEFAULT,
-                                  table[i].flag, err));
+                                  table[i].names, err));
     }
     return RF_OK;
 }

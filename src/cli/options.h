@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "base/str.h"
 
 typedef enum rf_command_id {
 #define X(id, name, args, least, most, summary, example) RF_CMD_##id,
@@ -48,15 +49,17 @@ typedef enum rf_option_section {
 } rf_option_section;
 
 typedef enum rf_option_id {
-#define X(id, flag, others, kind, def, least, most, value, commands, section, help) RF_OPT_##id,
+#define X(id, names, kind, def, least, most, value, commands, section, help) RF_OPT_##id,
 #include "cli/options.def"
+#undef X
+#define X(field, kind, flags, json, def, min, max, help) RF_OPT_SAMPLE_##field,
+#include "sample/sample_params.def"
 #undef X
     RF_OPT_COUNT
 } rf_option_id;
 
 typedef struct rf_option {
-    const char *flag;   /* without its dashes */
-    const char *others; /* further spellings with dashes, separated by blanks */
+    const char *names; /* every spelling with its dashes, separated by blanks */
     rf_option_kind kind;
     const char *fallback; /* default as text, or NULL */
     double least, most;
@@ -67,6 +70,11 @@ typedef struct rf_option {
 } rf_option;
 
 const rf_option *rf_option_get(rf_option_id id);
+/* The first long spelling, without its dashes: what messages and variables use. */
+enum { RF_OPTION_FLAG_BYTES = 48 };
+const char *rf_option_flag(const rf_option *option, char out[RF_OPTION_FLAG_BYTES]);
+/* Walks the spellings: false at the end. *at starts as option->names. */
+bool rf_option_next_name(const char **at, rf_str *out);
 const char *rf_section_title(rf_option_section section);
 static inline bool rf_option_serves(const rf_option *option, rf_command_id command) {
     return (option->commands >> command & 1u) != 0;
