@@ -2,12 +2,22 @@
 
 #include <sched.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* clang 14 has no name for it. AVX is what the system must save for its registers. */
+static int has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) && __builtin_cpu_supports("avx");
+}
+#endif
+
 uint32_t rf_cpu_features(void) {
     uint32_t bits = 0;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-#define X(id, name, builtin)             \
-    if (__builtin_cpu_supports(builtin)) \
+#define X(id, name, has) \
+    if (has)             \
         bits |= (uint32_t)RF_CPU_##id;
 #include "base/cpu_features.def"
 #undef X
@@ -17,7 +27,7 @@ uint32_t rf_cpu_features(void) {
 
 const char *rf_cpu_feature_name(int bit) {
     static const char *const names[] = {
-#define X(id, name, builtin) name,
+#define X(id, name, has) name,
 #include "base/cpu_features.def"
 #undef X
     };

@@ -5,14 +5,14 @@
 #include <stdint.h>
 
 enum {
-#define X(id, name, builtin) RF_CPU_##id##_BIT,
+#define X(id, name, has) RF_CPU_##id##_BIT,
 #include "base/cpu_features.def"
 #undef X
     RF_CPU_FEATURE_COUNT
 };
 
 enum {
-#define X(id, name, builtin) RF_CPU_##id = 1 << RF_CPU_##id##_BIT,
+#define X(id, name, has) RF_CPU_##id = 1 << RF_CPU_##id##_BIT,
 #include "base/cpu_features.def"
 #undef X
     /* the two levels that kernels are written for */
