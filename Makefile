@@ -63,6 +63,10 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJ) $(LIB)
 $(BUILD)/kcheck: $(KCHECK_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
 
+# Writes every hostile file into a folder: hostile OUTDIR
+$(BUILD)/tests/hostile: $(BUILD)/tests/hostile_main.o $(TEST_LIB_OBJ) $(LIB)
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -llzma $(LDLIBS) -o $@
+
 # Each tests/fuzz/fuzz_NAME.c is linked twice: with replay.c, which runs a corpus as a test, and
 # under CONFIG=fuzz with libFuzzer. Finds go to tests/fuzz/corpus/NAME and stay there for ever.
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(TEST_LIB_OBJ) $(LIB)
@@ -130,5 +134,5 @@ format:
 clean:
 	rm -rf build
 
-.PRECIOUS: $(BUILD)/%.o
+.PRECIOUS: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz_%
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -11,8 +11,9 @@ static rf_status read_version(rf_scan *scan, uint32_t *out) {
     uint32_t found = 0;
     RF_TRY(rf_scan_u32(scan, "magic", &found));
     if (found != magic)
-        return rf_scan_fail(scan, RF_ERR_INVALID, 0, "found \"%.4s\", expected \"GGUF\"",
-                            (const char *)scan->bytes);
+        return rf_scan_fail(scan, RF_ERR_INVALID, 0,
+                            "found \"%.4s\" (0x%08" PRIx32 "), expected \"GGUF\"",
+                            (const char *)scan->bytes, found);
     RF_TRY(rf_scan_u32(scan, "version", out));
     if (*out != 0 && (*out & 0xffff) == 0)
         return rf_scan_fail(
