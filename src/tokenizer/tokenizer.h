@@ -18,6 +18,7 @@ typedef struct rf_tokenizer rf_tokenizer;
 
 /* GGUF's token types (tokenizer.ggml.token_type). */
 typedef enum rf_token_type {
+    RF_TOKEN_UNDEFINED = 0,
     RF_TOKEN_NORMAL = 1,
     RF_TOKEN_UNKNOWN = 2,
     RF_TOKEN_CONTROL = 3,
@@ -47,6 +48,8 @@ bool rf_tokenizer_is_eog(const rf_tokenizer *tokenizer, int32_t id);
 rf_token_type rf_tokenizer_type(const rf_tokenizer *tokenizer, int32_t id);
 rf_str rf_tokenizer_text(const rf_tokenizer *tokenizer, int32_t id);   /* as in the file */
 int32_t rf_tokenizer_find(const rf_tokenizer *tokenizer, rf_str text); /* -1 if absent */
+/* What the token alone decodes to: bytes, not always whole characters; a leading space stays. */
+rf_str rf_tokenizer_piece(const rf_tokenizer *tokenizer, int32_t id);
 
 typedef struct rf_tokens {
     int32_t *ids; /* owned */
