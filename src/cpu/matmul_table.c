@@ -4,7 +4,7 @@
 #include "cpu/ref/ref.h"
 #include "cpu/tile_layout.h"
 
-#define X(TYPE, type, isa, needs, tolerance, acts, tile_rows, col_multiple, tile_bytes, pack)      \
+#define X(TYPE, type, isa, needs, tolerance, acts, col_multiple)                                   \
     void rf_matmul_##type##_##isa(const rf_matrix *matrix, uint32_t tile_begin, uint32_t tile_end, \
                                   const rf_acts *acts, uint32_t row_begin, uint32_t row_end,       \
                                   float *out, size_t out_stride);
@@ -20,17 +20,17 @@
 #undef X
 
 static const rf_matmul_variant variants[] = {
-#define X(TYPE, type, isa, needs, tolerance, acts, tile_rows, col_multiple, tile_bytes, pack) \
-    {"matmul_" #type "_" #isa,                                                                \
-     RF_QTYPE_##TYPE,                                                                         \
-     needs,                                                                                   \
-     tolerance,                                                                               \
-     RF_ACTS_##acts,                                                                          \
-     tile_rows,                                                                               \
-     col_multiple,                                                                            \
-     true,                                                                                    \
-     tile_bytes,                                                                              \
-     pack,                                                                                    \
+#define X(TYPE, type, isa, needs, tolerance, acts, col_multiple) \
+    {"matmul_" #type "_" #isa,                                   \
+     RF_QTYPE_##TYPE,                                            \
+     needs,                                                      \
+     tolerance,                                                  \
+     RF_ACTS_##acts,                                             \
+     RF_TILE_ROWS,                                               \
+     col_multiple,                                               \
+     true,                                                       \
+     rf_tile_bytes_##type,                                       \
+     rf_tile_pack_##type,                                        \
      rf_matmul_##type##_##isa},
 #include "cpu/matmul_variants.def"
 #undef X
