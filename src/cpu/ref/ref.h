@@ -20,8 +20,9 @@ void rf_matmul_ref(const rf_matrix *matrix, uint32_t tile_begin, uint32_t tile_e
 /* logits [n_expert] of one row → route [2 * n_used]. n_used <= n_expert. logits is overwritten. */
 void rf_moe_select_ref(const rf_op_moe_route *op, const float *bias, uint32_t n_expert,
                        float *logits, float *route);
-/* out[n] = or += sum over the n_used pairs of route of weight * rows[j], in order of j. */
-void rf_moe_combine_ref(const float *route, const float *const *rows, uint32_t n_used, uint32_t n,
+/* out[n] = or += sum over the n_used pairs of route of weight * row j of rows [n_used][n], in order
+ * of j. */
+void rf_moe_combine_ref(const float *route, const float *rows, uint32_t n_used, uint32_t n,
                         bool add, float *out);
 
 #endif

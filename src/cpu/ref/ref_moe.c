@@ -52,12 +52,12 @@ void rf_moe_select_ref(const rf_op_moe_route *op, const float *bias, uint32_t n_
     }
 }
 
-void rf_moe_combine_ref(const float *route, const float *const *rows, uint32_t n_used, uint32_t n,
+void rf_moe_combine_ref(const float *route, const float *rows, uint32_t n_used, uint32_t n,
                         bool add, float *out) {
     for (uint32_t i = 0; i < n; i++) {
         float sum = 0.0f;
         for (uint32_t j = 0; j < n_used; j++)
-            sum += route[2 * j + 1] * rows[j][i];
+            sum += route[2 * j + 1] * rows[(size_t)j * n + i];
         out[i] = add ? out[i] + sum : sum;
     }
 }

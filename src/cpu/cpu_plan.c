@@ -1,0 +1,215 @@
+#include "cpu/cpu_plan.h"
+
+#include "base/checked.h"
+#include "cpu/plan_weights.h"
+
+static size_t take(rf_cpu_workspace *ws, size_t bytes) {
+    size_t at = ws->bytes;
+    ws->bytes += rf_round_up(bytes, 64);
+    return at;
+}
+
+static size_t at_least(size_t a, size_t b) { return a > b ? a : b; }
+
+static rf_value_id op_input(const rf_op *op) {
+    switch (op->kind) {
+    case RF_OP_MATMUL: return op->u.matmul.in;
+    case RF_OP_GATED_MATMUL: return op->u.gated_matmul.in;
+    case RF_OP_MOE_ROUTE: return op->u.moe_route.in;
+    default: return RF_NONE; /* the grouped ops of experts prepare rows of their own */
+    }
+}
+
+static rf_value_id op_output(const rf_op *op) {
+    switch (op->kind) {
+    case RF_OP_EMBED: return op->u.embed.out;
+    case RF_OP_NORM: return op->u.norm.out;
+    case RF_OP_MATMUL: return op->u.matmul.out;
+    case RF_OP_ROPE_STORE: return op->u.rope_store.qkv;
+    case RF_OP_ATTENTION: return op->u.attention.out;
+    case RF_OP_GATED_MATMUL: return op->u.gated_matmul.out;
+    case RF_OP_MOE_ROUTE: return op->u.moe_route.out;
+    case RF_OP_MOE_GATED_MATMUL: return op->u.moe_gated_matmul.out;
+    case RF_OP_MOE_MATMUL: return op->u.moe_matmul.out;
+    default: return RF_NONE;
+    }
+}
+
+/* Decides which step prepares activations: each kind's buffer holds one value at a time. */
+static void plan_steps(const rf_program *program, rf_cpu_plan *plan) {
+    rf_value_id holds[RF_ACTS_KIND_COUNT];
+    for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
+        holds[k] = RF_NONE;
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        const rf_op *op = &program->ops[i], *after = op + 1;
+        rf_cpu_step *step = &plan->steps[i];
+        step->op = op;
+        rf_value_id in = op_input(op), out = op_output(op);
+        unsigned needs = in == RF_NONE ? 0 : rf_cpu_acts_mask(plan, op);
+        for (int k = 0; k < RF_ACTS_KIND_COUNT; k++) {
+            if ((needs >> k & 1) && holds[k] != in)
+                step->fill |= 1u << k;
+            if (needs >> k & 1)
+                holds[k] = in;
+            if (holds[k] == out)
+                holds[k] = RF_NONE;
+        }
+        if (op->kind == RF_OP_NORM && i + 1 < program->n_ops && op_input(after) == out)
+            step->fill_after = rf_cpu_acts_mask(plan, after);
+        for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
+            if (step->fill_after >> k & 1)
+                holds[k] = out;
+    }
+}
+
+static rf_status plan_kv(const rf_program *program, const rf_limits *limits, rf_cpu_plan *plan,
+                         rf_error *err) {
+    uint32_t tokens = limits->block_tokens;
+    if (tokens < 16 || tokens > RF_CPU_MAX_BLOCK_TOKENS || (tokens & (tokens - 1)) != 0)
+        return rf_fail(err, RF_ERR_INVALID,
+                       "blocks of %u tokens: the CPU takes powers of two from 16 to %d", tokens,
+                       RF_CPU_MAX_BLOCK_TOKENS);
+    for (uint32_t i = 0; i < program->n_kv_layers; i++) {
+        const rf_kv_layer *layer = &program->kv_layers[i];
+        RF_TRY(rf_kv_layout_init(&plan->kv_layouts[i], layer, limits, err));
+        plan->kv_offsets[i] = (size_t)plan->memory.kv_bytes;
+        uint64_t bytes;
+        if (!rf_mul_u64(plan->kv_layouts[i].block_bytes, limits->n_blocks[layer->group], &bytes) ||
+            !rf_add_u64(plan->memory.kv_bytes, bytes, &plan->memory.kv_bytes))
+            return rf_fail(err, RF_ERR_NO_MEMORY, "a cache of %u blocks of %u tokens is too large",
+                           limits->n_blocks[layer->group], tokens);
+    }
+    return RF_OK;
+}
+
+static size_t rows_of(const rf_program *program, const rf_limits *limits, rf_value_id id) {
+    return program->values[id].rows == RF_ROWS_OUTPUT ? limits->max_outputs : limits->max_tokens;
+}
+
+static void plan_values(const rf_program *program, const rf_limits *limits, rf_cpu_plan *plan) {
+    rf_cpu_workspace *ws = &plan->ws;
+    for (uint32_t i = 0; i < program->n_values; i++) {
+        size_t floats = rows_of(program, limits, (rf_value_id)i) * program->values[i].n_cols;
+        ws->values[i] = take(ws, (rf_value_id)i == program->logits ? 0 : floats * 4);
+    }
+    for (uint32_t i = 0; i < program->n_ropes; i++)
+        ws->ropes[i] = take(ws, (size_t)limits->max_tokens * program->ropes[i].n_dims * 4);
+    size_t acts[RF_ACTS_KIND_COUNT] = {0};
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        rf_value_id in = op_input(&program->ops[i]);
+        unsigned mask = in == RF_NONE ? 0 : rf_cpu_acts_mask(plan, &program->ops[i]);
+        for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
+            if (mask >> k & 1)
+                acts[k] = at_least(acts[k], rf_acts_bytes((rf_acts_kind)k,
+                                                          (uint32_t)rows_of(program, limits, in),
+                                                          program->values[in].n_cols));
+    }
+    for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
+        ws->acts[k] = take(ws, acts[k]);
+}
+
+/* Floats of a worker's scratch for attention: the kernel's, queries, and the state of one part and
+ * of the whole. */
+static size_t attention_floats(const rf_kv_layout *layout) {
+    size_t state = rf_kv_padded(layout->head_dim_v) + 2;
+    return rf_attention_scratch(layout) +
+           RF_ATTENTION_QUERIES * (layout->head_dim + 2 * state + 2) + 64;
+}
+
+static void plan_attention(const rf_program *program, const rf_limits *limits, uint32_t n_workers,
+                           rf_cpu_plan *plan, size_t *worker_floats) {
+    uint32_t widest = 1;
+    size_t state = 0;
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        const rf_op *op = &program->ops[i];
+        if (op->kind != RF_OP_ATTENTION)
+            continue;
+        const rf_kv_layout *layout = &plan->kv_layouts[op->u.attention.kv_layer];
+        uint32_t group = op->u.attention.n_head / layout->n_head_kv;
+        widest = group > widest ? group : widest;
+        state = at_least(state, rf_kv_padded(layout->head_dim_v) + 2);
+        *worker_floats = at_least(*worker_floats, attention_floats(layout));
+    }
+    plan->tile_rows = widest < RF_ATTENTION_QUERIES ? RF_ATTENTION_QUERIES / widest : 1;
+    plan->max_parts = (uint32_t)rf_ceil_div(limits->max_context, RF_CPU_PART_TOKENS);
+    plan->ws.tiles = take(&plan->ws, limits->max_tokens * 3 * sizeof(int32_t));
+    plan->ws.partial_floats = rf_round_up(RF_ATTENTION_QUERIES * state, 16);
+    size_t n_states = (size_t)RF_CPU_TASKS_PER_WORKER * n_workers * plan->max_parts;
+    plan->ws.partials = take(&plan->ws, n_states * plan->ws.partial_floats * 4);
+}
+
+/* Widths of one program's expert ops, the largest of each. */
+typedef struct moe_sizes {
+    size_t n_expert, n_slots; /* experts; rows times n_used */
+    size_t in_cols, out_cols; /* of gathered and of result rows */
+    size_t acts[RF_ACTS_KIND_COUNT];
+} moe_sizes;
+
+static void moe_widen(const rf_program *program, const rf_limits *limits, const rf_cpu_plan *plan,
+                      const rf_op *op, moe_sizes *sizes) {
+    rf_weight_id ids[RF_MATMUL_MAX_PARTS];
+    if (op->kind != RF_OP_MOE_ROUTE && op->kind != RF_OP_MOE_GATED_MATMUL &&
+        op->kind != RF_OP_MOE_MATMUL)
+        return;
+    rf_cpu_op_matrices(op, ids);
+    const rf_weight *weight = &program->weights[ids[0]];
+    if (op->kind == RF_OP_MOE_ROUTE) {
+        sizes->n_expert = at_least(sizes->n_expert, (size_t)weight->n_rows);
+        return;
+    }
+    uint32_t n_used =
+        op->kind == RF_OP_MOE_MATMUL ? op->u.moe_matmul.n_used : op->u.moe_gated_matmul.n_used;
+    size_t slots = (size_t)limits->max_tokens * n_used;
+    sizes->n_slots = at_least(sizes->n_slots, slots);
+    sizes->n_expert = at_least(sizes->n_expert, (size_t)weight->n_experts);
+    sizes->in_cols = at_least(sizes->in_cols, (size_t)weight->n_cols);
+    if (op->kind == RF_OP_MOE_MATMUL)
+        sizes->out_cols = at_least(sizes->out_cols, (size_t)weight->n_rows);
+    unsigned mask = rf_cpu_acts_mask(plan, op);
+    for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
+        if (mask >> k & 1)
+            sizes->acts[k] =
+                at_least(sizes->acts[k],
+                         rf_acts_bytes((rf_acts_kind)k, (uint32_t)slots, (uint32_t)weight->n_cols));
+}
+
+static void plan_moe(const rf_program *program, const rf_limits *limits, rf_cpu_plan *plan) {
+    moe_sizes sizes = {0};
+    rf_cpu_workspace *ws = &plan->ws;
+    for (uint32_t i = 0; i < program->n_ops; i++)
+        moe_widen(program, limits, plan, &program->ops[i], &sizes);
+    ws->moe_order = take(ws, sizes.n_slots * sizeof(uint32_t));
+    ws->moe_start = take(ws, (sizes.n_expert + 1) * sizeof(uint32_t));
+    ws->moe_logits = take(ws, limits->max_tokens * sizes.n_expert * 4);
+    ws->moe_in = take(ws, sizes.n_slots * sizes.in_cols * 4);
+    ws->moe_out = take(ws, sizes.n_slots * sizes.out_cols * 4);
+    for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
+        ws->moe_acts[k] = take(ws, sizes.acts[k]);
+}
+
+rf_status rf_cpu_plan_make(const rf_cpu_options *options, uint32_t n_workers,
+                           const rf_program *program, const rf_limits *limits, rf_arena *arena,
+                           rf_cpu_plan *out, rf_error *err) {
+    *out = (rf_cpu_plan){0};
+    out->weights = RF_ARENA_ARRAY(arena, rf_cpu_weight, program->n_weights);
+    out->steps = RF_ARENA_ARRAY(arena, rf_cpu_step, program->n_ops);
+    out->kv_layouts = RF_ARENA_ARRAY(arena, rf_kv_layout, program->n_kv_layers);
+    out->kv_offsets = RF_ARENA_ARRAY(arena, size_t, program->n_kv_layers);
+    out->ws.values = RF_ARENA_ARRAY(arena, size_t, program->n_values);
+    out->ws.ropes = RF_ARENA_ARRAY(arena, size_t, program->n_ropes);
+    if (!out->weights || !out->steps || !out->kv_layouts || !out->kv_offsets || !out->ws.values ||
+        !out->ws.ropes)
+        return rf_fail(err, RF_ERR_NO_MEMORY, "no memory for the plan of %u ops", program->n_ops);
+    rf_kernels_choose(options->reference ? 0 : options->features, &out->kernels);
+    RF_TRY(rf_cpu_plan_weights(options, program, out, err));
+    RF_TRY(plan_kv(program, limits, out, err));
+    plan_steps(program, out);
+    plan_values(program, limits, out);
+    size_t worker_floats = 2 * RF_CPU_TASK_FLOATS;
+    plan_attention(program, limits, n_workers, out, &worker_floats);
+    plan_moe(program, limits, out);
+    out->ws.worker_bytes = rf_round_up(worker_floats * 4, 64);
+    out->ws.worker = take(&out->ws, out->ws.worker_bytes * n_workers);
+    out->memory.workspace_bytes = out->ws.bytes;
+    return RF_OK;
+}

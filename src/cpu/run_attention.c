@@ -1,0 +1,230 @@
+/*
+ * ATTENTION: queries in tiles (rows of one sequence by the heads that share a head of k and v),
+ * positions in parts of RF_CPU_PART_TOKENS. A tile's parts are always summed on their own and
+ * merged in rising order, so a row's result depends on nothing but its own sequence. When there
+ * are fewer tiles than workers could use, parts run side by side and meet in memory; otherwise one
+ * worker walks all parts of its tile.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "cpu/cpu_state.h"
+
+/* Softmax state of a tile's queries: [32] max, [32] sum, [32][padded] acc. */
+typedef struct state {
+    float *max, *sum, *acc;
+} state;
+
+typedef struct attention_job {
+    const rf_cpu_run *run;
+    const rf_op_attention *op;
+    const rf_kv_layout *layout;
+    const rf_cpu_tile *tiles;
+    uint32_t group, n_chunks; /* heads that share k and v; chunks of them in a tile */
+    uint32_t n_tasks;         /* tiles * n_head_kv * n_chunks */
+    uint32_t kv_group, padded;
+    float *scratch; /* this worker's */
+} attention_job;
+
+/* One tile with one head of k and v: query i is row i / n_heads, head head_begin + i % n_heads. */
+typedef struct task {
+    rf_cpu_tile tile;
+    uint32_t head_kv, head_begin, n_heads, n_queries;
+    uint32_t begin, end; /* positions that any query sees */
+    uint32_t first[RF_ATTENTION_QUERIES], last[RF_ATTENTION_QUERIES];
+} task;
+
+uint32_t rf_cpu_make_tiles(const rf_cpu_backend *backend, const rf_batch *batch) {
+    rf_cpu_tile *tiles = (void *)(backend->workspace + backend->plan.ws.tiles);
+    int32_t rows = (int32_t)backend->plan.tile_rows;
+    uint32_t n = 0;
+    for (int32_t s = 0; s < batch->n_seqs; s++) {
+        int32_t end = batch->seq_start[s + 1];
+        for (int32_t r = batch->seq_start[s]; r < end; r += rows)
+            tiles[n++] = (rf_cpu_tile){s, r, end - r < rows ? end : r + rows};
+    }
+    return n;
+}
+
+static state state_at(float *memory) {
+    return (state){memory, memory + RF_ATTENTION_QUERIES,
+                   memory + (size_t)2 * RF_ATTENTION_QUERIES};
+}
+
+static task task_at(const attention_job *job, uint32_t i) {
+    const rf_op_attention *op = job->op;
+    uint32_t n_head_kv = job->layout->n_head_kv;
+    task t = {.tile = job->tiles[i / (n_head_kv * job->n_chunks)],
+              .head_kv = i / job->n_chunks % n_head_kv};
+    uint32_t from = i % job->n_chunks * RF_ATTENTION_QUERIES, left = job->group - from;
+    t.head_begin = t.head_kv * job->group + from;
+    t.n_heads = left < RF_ATTENTION_QUERIES ? left : RF_ATTENTION_QUERIES;
+    t.n_queries = (uint32_t)(t.tile.last - t.tile.first) * t.n_heads;
+    for (uint32_t q = 0; q < t.n_queries; q++) {
+        uint32_t p = (uint32_t)job->run->batch->positions[t.tile.first + (int32_t)(q / t.n_heads)];
+        t.first[q] = op->window != 0 && p + 1 > op->window ? p + 1 - op->window : 0;
+        t.last[q] = p + 1;
+    }
+    t.begin = t.first[0];
+    t.end = t.last[t.n_queries - 1];
+    return t;
+}
+
+static void run_part(const attention_job *job, const task *t, uint32_t part, state out) {
+    const rf_cpu_backend *b = job->run->backend;
+    const rf_batch *batch = job->run->batch;
+    const rf_kv_layout *layout = job->layout;
+    uint32_t dims = layout->head_dim, n_cols = b->program->values[job->op->qkv].n_cols;
+    const float *qkv = rf_cpu_value(job->run, job->op->qkv);
+    float *q = job->scratch + rf_attention_scratch(layout);
+    for (uint32_t i = 0; i < t->n_queries; i++) {
+        const float *from = qkv + ((size_t)t->tile.first + i / t->n_heads) * n_cols +
+                            (size_t)(t->head_begin + i % t->n_heads) * dims;
+        for (uint32_t d = 0; d < dims; d++)
+            q[(size_t)i * dims + d] = from[d] * job->op->scale;
+    }
+    uint32_t begin = part * RF_CPU_PART_TOKENS, end = begin + RF_CPU_PART_TOKENS;
+    size_t table = (size_t)job->kv_group * (size_t)batch->n_seqs + (size_t)t->tile.seq;
+    rf_attention_tile tile = {
+        .layout = layout,
+        .load = b->plan.kernels.kv_load,
+        .slab = b->kv + b->plan.kv_offsets[job->op->kv_layer] + t->head_kv * layout->head_bytes,
+        .table = batch->block_tables + table * (size_t)batch->table_stride,
+        .begin = begin < t->begin ? t->begin : begin,
+        .end = end > t->end ? t->end : end,
+        .n_queries = t->n_queries,
+        .q = q,
+        .first = t->first,
+        .last = t->last,
+        .soft_cap = job->op->soft_cap,
+        .scratch = job->scratch,
+        .max = out.max,
+        .sum = out.sum,
+        .acc = out.acc,
+    };
+    b->plan.kernels.attention(&tile);
+}
+
+static void state_clear(state s, uint32_t n_queries, uint32_t padded) {
+    for (uint32_t i = 0; i < n_queries; i++) {
+        s.max[i] = -INFINITY;
+        s.sum[i] = 0.0f;
+    }
+    memset(s.acc, 0, (size_t)n_queries * padded * sizeof *s.acc);
+}
+
+static void state_merge(state into, state part, uint32_t n_queries, uint32_t padded) {
+    for (uint32_t i = 0; i < n_queries; i++) {
+        float *a = into.acc + (size_t)i * padded;
+        const float *b = part.acc + (size_t)i * padded;
+        if (part.max[i] == -INFINITY)
+            continue; /* the query sees nothing of this part */
+        float max = part.max[i] > into.max[i] ? part.max[i] : into.max[i];
+        float keep = expf(into.max[i] - max), take = expf(part.max[i] - max);
+        into.max[i] = max;
+        into.sum[i] = into.sum[i] * keep + part.sum[i] * take;
+        for (uint32_t d = 0; d < padded; d++)
+            a[d] = a[d] * keep + b[d] * take;
+    }
+}
+
+/* Divides by the sums, the sinks included, and writes the rows of out. */
+static void write_task(const attention_job *job, const task *t, state s) {
+    uint32_t dims = job->layout->head_dim_v;
+    uint32_t n_cols = job->run->backend->program->values[job->op->out].n_cols;
+    const float *sinks = rf_cpu_vector(job->run, job->op->sinks);
+    float *out = rf_cpu_value(job->run, job->op->out);
+    for (uint32_t i = 0; i < t->n_queries; i++) {
+        uint32_t head = t->head_begin + i % t->n_heads;
+        float max = s.max[i], sum = s.sum[i], keep = 1.0f;
+        if (sinks) {
+            max = sinks[head] > max ? sinks[head] : max;
+            keep = expf(s.max[i] - max);
+            sum = sum * keep + expf(sinks[head] - max);
+        }
+        float factor = keep / sum;
+        float *to = out + ((size_t)t->tile.first + i / t->n_heads) * n_cols + (size_t)head * dims;
+        for (uint32_t d = 0; d < dims; d++)
+            to[d] = s.acc[(size_t)i * job->padded + d] * factor;
+    }
+}
+
+static float *states_memory(const attention_job *job) {
+    return job->scratch + rf_attention_scratch(job->layout) +
+           (size_t)RF_ATTENTION_QUERIES * job->layout->head_dim;
+}
+
+static void run_whole_tasks(const attention_job *job) {
+    float *memory = states_memory(job);
+    state whole = state_at(memory);
+    state part = state_at(memory + (size_t)RF_ATTENTION_QUERIES * (job->padded + 2));
+    for (uint32_t i; (i = rf_pool_next(rf_cpu_run_pool(job->run))) < job->n_tasks;) {
+        /* the last tiles see most positions: they come first, so that the end is even */
+        task t = task_at(job, job->n_tasks - 1 - i);
+        state_clear(whole, t.n_queries, job->padded);
+        for (uint32_t p = t.begin / RF_CPU_PART_TOKENS; p * RF_CPU_PART_TOKENS < t.end; p++) {
+            run_part(job, &t, p, part);
+            state_merge(whole, part, t.n_queries, job->padded);
+        }
+        write_task(job, &t, whole);
+    }
+}
+
+/* Where part p of task i leaves its state. */
+static state partial_at(const attention_job *job, uint32_t i, uint32_t p) {
+    const rf_cpu_plan *plan = &job->run->backend->plan;
+    float *memory = rf_cpu_area(job->run, plan->ws.partials);
+    return state_at(memory + ((size_t)i * plan->max_parts + p) * plan->ws.partial_floats);
+}
+
+static void run_split_tasks(const attention_job *job, uint32_t n_parts) {
+    rf_pool *pool = rf_cpu_run_pool(job->run);
+    state whole = state_at(states_memory(job));
+    for (uint32_t i; (i = rf_pool_next(pool)) < job->n_tasks * n_parts;) {
+        task t = task_at(job, i / n_parts);
+        uint32_t p = i % n_parts;
+        if ((p + 1) * RF_CPU_PART_TOKENS > t.begin && p * RF_CPU_PART_TOKENS < t.end)
+            run_part(job, &t, p, partial_at(job, i / n_parts, p));
+    }
+    rf_pool_barrier(pool);
+    for (uint32_t i; (i = rf_pool_next(pool)) < job->n_tasks;) {
+        task t = task_at(job, i);
+        state_clear(whole, t.n_queries, job->padded);
+        for (uint32_t p = t.begin / RF_CPU_PART_TOKENS; p * RF_CPU_PART_TOKENS < t.end; p++)
+            state_merge(whole, partial_at(job, i, p), t.n_queries, job->padded);
+        write_task(job, &t, whole);
+    }
+}
+
+/* Parts of the longest sequence in the batch. */
+static uint32_t batch_parts(const rf_batch *batch) {
+    int32_t longest = 0;
+    for (int32_t s = 0; s < batch->n_seqs; s++) {
+        int32_t last = batch->seq_start[s + 1] - 1;
+        if (last >= batch->seq_start[s] && batch->positions[last] > longest)
+            longest = batch->positions[last];
+    }
+    return (uint32_t)longest / RF_CPU_PART_TOKENS + 1;
+}
+
+void rf_cpu_run_attention(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+    const rf_op_attention *op = &step->op->u.attention;
+    const rf_cpu_backend *b = run->backend;
+    attention_job job = {.run = run,
+                         .op = op,
+                         .layout = &b->plan.kv_layouts[op->kv_layer],
+                         .tiles = rf_cpu_area(run, b->plan.ws.tiles),
+                         .kv_group = b->program->kv_layers[op->kv_layer].group,
+                         .scratch = rf_cpu_scratch(run, worker)};
+    job.group = op->n_head / job.layout->n_head_kv;
+    job.n_chunks = (uint32_t)rf_ceil_div(job.group, RF_ATTENTION_QUERIES);
+    job.n_tasks = run->n_tiles * job.layout->n_head_kv * job.n_chunks;
+    job.padded = rf_kv_padded(job.layout->head_dim_v);
+    uint32_t n_workers = rf_pool_size(b->pool), n_parts = batch_parts(run->batch);
+    if (n_workers > 1 && n_parts > 1 && job.n_tasks <= n_workers * RF_CPU_TASKS_PER_WORKER)
+        run_split_tasks(&job, n_parts);
+    else
+        run_whole_tasks(&job);
+    rf_pool_barrier(b->pool);
+}
