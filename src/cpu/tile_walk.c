@@ -47,7 +47,7 @@ void rf_tile_walk(const rf_tile_kernel *kernel, const rf_matrix *matrix, const u
     slice = (slice < 8 ? 8 : slice) * RF_ACTS_PANEL;
     for (uint32_t row = range[2]; row < range[3]; row += slice) {
         const uint32_t rows[2] = {row, range[3] - row < slice ? range[3] : row + slice};
-        bool few = rows[1] - rows[0] <= RF_TILE_DIRECT_ROWS;
+        bool few = kernel->direct && rows[1] - rows[0] <= RF_TILE_DIRECT_ROWS;
         for (uint32_t t = range[0]; t < range[1]; t++) {
             uint32_t i_out = t * RF_TILE_ROWS, rest = matrix->n_rows - i_out;
             rf_tile_job job = {.tile = matrix->data + t * matrix->tile_bytes,

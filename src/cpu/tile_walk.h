@@ -33,7 +33,8 @@ typedef enum rf_tile_mode {
     RF_TILE_BIAS,
     RF_TILE_MIN,
     RF_TILE_HALVES,
-    RF_TILE_PAIR_MIN
+    RF_TILE_PAIR_MIN,
+    RF_TILE_SIGNED
 } rf_tile_mode;
 
 /* Neighbouring rows of a panel of quantised activations, at one block. */
@@ -97,7 +98,7 @@ static RF_TILE_INLINE rf_acts_rows rf_acts_rows_of(const rf_tile_job *job, unsig
 }
 
 typedef struct rf_tile_kernel {
-    /* n rows (1, 2, 4 or 8) against the whole tile */
+    /* n rows (1, 2, 4 or 8) against the whole tile; NULL: always staged */
     void (*direct)(const rf_tile_job *job, unsigned n);
     /* unpacks n blocks from the first-th on into stage (64-byte aligned) */
     void (*stage)(const uint8_t *tile, uint32_t n_cols, size_t first, size_t n, void *stage);
