@@ -85,8 +85,11 @@ rf_cpu_task rf_cpu_split_task(const rf_cpu_split *split, const rf_matrix *matrix
 
 void rf_cpu_product(const rf_cpu_task *task, const rf_acts *acts, float *out, size_t out_stride) {
     const rf_matrix *matrix = &task->matrix;
-    matrix->variant->run(matrix, 0, matrix->n_tiles, acts, task->row_begin, task->row_end, out,
-                         out_stride);
+    /* Kernels write activation row r at r * out_stride: an address is found where row 0 would be,
+     * which need not be inside out. */
+    uintptr_t row0 = (uintptr_t)out - task->row_begin * out_stride * sizeof *out;
+    matrix->variant->run(matrix, 0, matrix->n_tiles, acts, task->row_begin, task->row_end,
+                         (float *)row0, out_stride);
 }
 
 /* What all tasks of a MATMUL share. */
