@@ -50,13 +50,16 @@ rf_status rf_split_read(const rf_key_table *keys, const char *path, rf_split *ou
         out->count = 1;
     if (out->no >= out->count)
         return rf_fail(err, RF_ERR_INVALID,
-                       "%s: key \"split.no\": found %" PRIu64
+                       "%s: key \"split.no\" at byte %" PRIu64 ": found %" PRIu64
                        ", expected less than split.count, %" PRIu64,
-                       path, out->no, out->count);
+                       path, rf_key_table_find(keys, RF_STR("split.no"))->offset, out->no,
+                       out->count);
     if (out->count > RF_GGUF_MAX_FILES)
         return rf_fail(err, RF_ERR_LIMIT,
-                       "%s: key \"split.count\": found %" PRIu64 ", expected at most %d", path,
-                       out->count, RF_GGUF_MAX_FILES);
+                       "%s: key \"split.count\" at byte %" PRIu64 ": found %" PRIu64
+                       ", expected at most %d",
+                       path, rf_key_table_find(keys, RF_STR("split.count"))->offset, out->count,
+                       RF_GGUF_MAX_FILES);
     return RF_OK;
 }
 

@@ -89,9 +89,9 @@ void hostile_scores_count(gguf_edit *edit, uint32_t variant) {
 }
 
 void hostile_scores_value(gguf_edit *edit, uint32_t variant) {
-    const float values[] = {NAN, INFINITY, -INFINITY};
+    static const size_t ids[] = {0, 200, N_TOKENS - 1};
     sentencepiece(edit);
-    edit_poke(edit, scores, 12 + 4 * (size_t)(10 * variant), &values[variant], 4);
+    edit_poke(edit, scores, 12 + 4 * ids[variant], &(float){NAN}, 4);
 }
 
 void hostile_scores_type(gguf_edit *edit, uint32_t variant) {
@@ -124,13 +124,10 @@ void hostile_merges_broken(gguf_edit *edit, uint32_t variant) {
     edit_set_item(edit, merges, 10 * variant, items[variant]);
 }
 
-/* A part that is empty makes a token of itself; a rule that stands twice has two ranks. */
+/* A part that is empty makes a token of itself. */
 void hostile_merges_cyclic(gguf_edit *edit, uint32_t variant) {
     const rf_str items[] = {RF_STR("a "), RF_STR(" a"), RF_STR(" ")};
-    if (variant < 3)
-        edit_set_item(edit, merges, 20, items[variant]);
-    else
-        edit_set_item(edit, merges, N_MERGES - 1, RF_STR("\xc4\xa0 t")); /* the first one */
+    edit_set_item(edit, merges, 20, items[variant]);
 }
 
 void hostile_special_id(gguf_edit *edit, uint32_t variant) {
