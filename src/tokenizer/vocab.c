@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "gguf/scan.h"
 
 static const char tokens_key[] = "tokenizer.ggml.tokens";
 static const char types_key[] = "tokenizer.ggml.token_type";
@@ -22,6 +23,20 @@ static rf_status check_length(const rf_vocab *vocab, const rf_gguf_key *key, rf_
                    "key %.*s at byte %" PRIu64 ": found %" PRIu64 " items, expected %" PRIu32
                    ", one for each token",
                    RF_STR_ARG(key->name), key->offset, key->n_items, vocab->n);
+}
+
+/* The specification's strings are UTF-8; a NUL has no place in a text either. */
+static rf_status check_text(const rf_gguf_key *key, uint32_t id, rf_str text, rf_error *err) {
+    size_t i_bad;
+    const char *fault = rf_gguf_text_fault(text, &i_bad);
+    if (!fault)
+        return RF_OK;
+    enum { ITEM_TYPE_AND_COUNT_BYTES = 12 };
+    uint64_t at = key->offset + ITEM_TYPE_AND_COUNT_BYTES +
+                  (uint64_t)((const uint8_t *)text.ptr - key->data) + i_bad;
+    return rf_fail(err, RF_ERR_INVALID,
+                   "key %s at byte %" PRIu64 ": token %" PRIu32 ": found %s, expected UTF-8 text",
+                   tokens_key, at, id, fault);
 }
 
 static rf_status load_texts(rf_vocab *vocab, const rf_gguf *gguf, rf_error *err) {
@@ -43,6 +58,7 @@ static rf_status load_texts(rf_vocab *vocab, const rf_gguf *gguf, rf_error *err)
     rf_gguf_strings walk = rf_gguf_strings_begin(key);
     rf_str text;
     for (uint32_t id = 0; id < vocab->n && rf_gguf_strings_next(&walk, &text); id++) {
+        RF_TRY(check_text(key, id, text, err));
         vocab->text_at[id] = (uint32_t)((const uint8_t *)text.ptr - key->data - 8);
         if (text.len > vocab->max_text_bytes)
             vocab->max_text_bytes = text.len;

@@ -50,11 +50,11 @@ void hostile_tokens_type(gguf_edit *edit, uint32_t variant) {
         set_words(edit, tokens, RF_GGUF_F32, N_TOKENS, &word);
 }
 
-/* Neither a NUL nor broken UTF-8 can stand in a vocabulary of byte-level BPE. */
+/* In tokens that no merge names: 314 to 318. */
 void hostile_token_bytes(gguf_edit *edit, uint32_t variant) {
     const rf_str texts[] = {RF_STR("\0"), RF_STR("a\0b"), RF_STR("\xff\xfe"), RF_STR("\xc4"),
                             RF_STR("\xed\xa0\x80")};
-    edit_set_item(edit, tokens, 300 + variant, texts[variant]);
+    edit_set_item(edit, tokens, 314 + variant, texts[variant]);
 }
 
 void hostile_token_types_count(gguf_edit *edit, uint32_t variant) {
