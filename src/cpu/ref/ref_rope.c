@@ -34,18 +34,15 @@ static void store_float(rf_kv_type type, const float *values, uint32_t n, size_t
 }
 
 /* One group of 32: bytes of round(value / scale), scale = largest magnitude / 127, kept in half
- * precision. Returns the scale. */
+ * precision; NaN or infinity makes the scale so. Returns the scale. */
 static uint16_t quantise_group(const float *values, int8_t q[RF_KV_Q8_GROUP]) {
     float largest = 0.0f;
     for (int i = 0; i < RF_KV_Q8_GROUP; i++)
-        largest = fmaxf(largest, fabsf(values[i]));
-    float scale = largest / 127.0f;
-    float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-    for (int i = 0; i < RF_KV_Q8_GROUP; i++) {
-        float scaled = values[i] * inverse;
-        q[i] = (int8_t)lrintf(isfinite(scaled) ? scaled : 0.0f);
-    }
-    return rf_float_to_half(scale);
+        largest = isnan(values[i]) || fabsf(values[i]) > largest ? fabsf(values[i]) : largest;
+    float inverse = largest > 0.0f && isfinite(largest) ? 1.0f / (largest / 127.0f) : 0.0f;
+    for (int i = 0; i < RF_KV_Q8_GROUP; i++)
+        q[i] = inverse > 0.0f ? (int8_t)lrintf(values[i] * inverse) : 0;
+    return rf_float_to_half(largest / 127.0f);
 }
 
 static void store_q8_k(const rf_kv_layout *layout, const float *k, uint32_t slot, uint8_t *part) {

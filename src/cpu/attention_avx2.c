@@ -1,0 +1,4 @@
+#include "cpu/simd_avx2.h"
+
+#define FN(slot) rf_##slot##_avx2
+#include "cpu/attention.inc"
