@@ -2,12 +2,11 @@
  * Chat templates: an interpreter for the Jinja language as Hugging Face transformers compiles it
  * (sandboxed, trim_blocks, lstrip_blocks, loop controls, generation tag). It knows no models.
  * Explicit stacks, no recursion on input; limits on steps, depth, output and memory. A compiled
- * template is immutable: any number of threads may render it at once.
+ * template is immutable: any number of threads may render it at once. Expects LC_NUMERIC "C".
  */
 #ifndef RF_CHAT_TEMPLATE_H
 #define RF_CHAT_TEMPLATE_H
 
-#include <jansson.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -30,23 +29,23 @@ typedef enum rf_template_error_kind {
 const char *rf_template_error_kind_name(rf_template_error_kind kind);
 
 typedef struct rf_template_limits { /* 0 takes the default */
-    uint64_t max_steps;
-    uint32_t max_depth;
-    size_t max_output_bytes;
-    size_t max_memory_bytes;
+    uint64_t max_steps;             /* 5,000,000; an operation, or 64 bytes of text, is one */
+    uint32_t max_depth;             /* 400: nesting of syntax, calls and printed values */
+    size_t max_output_bytes;        /* 64 MiB */
+    size_t max_memory_bytes;        /* 64 MiB; at most 2 GiB */
 } rf_template_limits;
 
-/* source is copied. Syntax errors: RF_ERR_INVALID with line and column. */
+/* source is copied. Syntax errors: RF_ERR_INVALID with the line. */
 RF_NODISCARD rf_status rf_template_compile(rf_str source, const rf_template_limits *limits,
                                            rf_template **out, rf_error *err);
 void rf_template_destroy(rf_template *tmpl);
 
-/* Renders with the variables of context (a JSON object, borrowed; the order of its keys counts).
- * clock: seconds since 1970 (UTC) that strftime_now sees. Appends to out. On failure returns
- * RF_ERR_INVALID or RF_ERR_LIMIT, sets *kind, and err->text holds the message (for RAISED exactly
- * the template's words). */
-RF_NODISCARD rf_status rf_template_render(const rf_template *tmpl, const json_t *context,
-                                          int64_t clock, rf_buf *out, rf_template_error_kind *kind,
-                                          rf_error *err);
+/* Renders with the variables of context, the text of a JSON object (integers of any size, the order
+ * of keys counts). clock: seconds since 1970 (UTC) that strftime_now sees. Appends to out. On
+ * failure returns RF_ERR_INVALID, RF_ERR_LIMIT or RF_ERR_NO_MEMORY, sets *kind, and appends the
+ * whole message to out instead (for RAISED exactly the template's words; err->text is cut and made
+ * printable, with the line in front). */
+RF_NODISCARD rf_status rf_template_render(const rf_template *tmpl, rf_str context, int64_t clock,
+                                          rf_buf *out, rf_template_error_kind *kind, rf_error *err);
 
 #endif
