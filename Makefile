@@ -60,6 +60,10 @@ $(BIN): $(BUILD)/src/cli/main.o $(LIB)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -lcmocka -llzma $(LDLIBS) -o $@
 
+# Real models against golden paths and perplexity: build/<config>/tests/real MODEL.gguf GOLDEN.json
+$(BUILD)/tests/real: $(BUILD)/tests/real.o $(TEST_LIB_OBJ) $(LIB)
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -lcmocka -llzma $(LDLIBS) -o $@
+
 $(BUILD)/kcheck: $(KCHECK_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
 

@@ -89,21 +89,25 @@ static rf_status check_shape(rf_builder *b, const rf_gguf_tensor *tensor, const 
         at += n > 0 ? (size_t)n : 0;
     }
     expected_shape(b, row, expected, sizeof expected);
-    return rf_fail(b->err, RF_ERR_INVALID, "tensor %.*s: found shape [%s], expected %s",
-                   RF_STR_ARG(tensor->name), found, expected);
+    return rf_fail(b->err, RF_ERR_INVALID,
+                   "tensor \"%.*s\" at byte %llu: found shape [%s], expected %s",
+                   RF_STR_ARG(tensor->name), (unsigned long long)tensor->offset, found, expected);
 }
 
 static rf_status check_type(rf_builder *b, const rf_gguf_tensor *tensor, rf_qtype *out) {
     if (!rf_qtype_from_gguf(tensor->type_id, out))
-        return rf_fail(b->err, RF_ERR_UNSUPPORTED,
-                       "tensor %.*s: its type (id %u) is none that this build decodes",
-                       RF_STR_ARG(tensor->name), tensor->type_id);
+        return rf_fail(
+            b->err, RF_ERR_UNSUPPORTED,
+            "tensor \"%.*s\" at byte %llu: found type id %u, expected one that this build "
+            "decodes",
+            RF_STR_ARG(tensor->name), (unsigned long long)tensor->offset, tensor->type_id);
     const rf_qtype_info *info = rf_qtype_get(*out);
     if (!info->native && !b->allow_slow_types)
-        return rf_fail(b->err, RF_ERR_UNSUPPORTED,
-                       "tensor %.*s: type %s runs on the slow reference alone; allow it with "
-                       "--allow-slow-types",
-                       RF_STR_ARG(tensor->name), info->name);
+        return rf_fail(
+            b->err, RF_ERR_UNSUPPORTED,
+            "tensor \"%.*s\" at byte %llu: found type %s, which the slow reference alone "
+            "runs, expected a native one (or --allow-slow-types)",
+            RF_STR_ARG(tensor->name), (unsigned long long)tensor->offset, info->name);
     return RF_OK;
 }
 
@@ -115,9 +119,12 @@ static rf_status check_finite(rf_builder *b, const rf_gguf_tensor *tensor, rf_qt
         float value;
         memcpy(&value, tensor->data + i * sizeof value, sizeof value);
         if (!isfinite(value))
-            return rf_fail(b->err, RF_ERR_INVALID,
-                           "tensor %.*s: element %llu is %g, expected a finite number",
-                           RF_STR_ARG(tensor->name), (unsigned long long)i, (double)value);
+            return rf_fail(
+                b->err, RF_ERR_INVALID,
+                "tensor \"%.*s\" at byte %llu: found %g as element %llu, expected a finite "
+                "number",
+                RF_STR_ARG(tensor->name), (unsigned long long)tensor->offset, (double)value,
+                (unsigned long long)i);
     }
     return RF_OK;
 }
@@ -125,7 +132,8 @@ static rf_status check_finite(rf_builder *b, const rf_gguf_tensor *tensor, rf_qt
 static rf_status missing(rf_builder *b, const tensor_row *row, const char *name) {
     char expected[200];
     expected_shape(b, row, expected, sizeof expected);
-    return rf_fail(b->err, RF_ERR_INVALID, "tensor %s is missing; %s models need it with shape %s",
+    return rf_fail(b->err, RF_ERR_INVALID,
+                   "tensor \"%s\": found none, but %s models are expected to have it with shape %s",
                    name, b->hp->arch, expected);
 }
 
@@ -156,10 +164,11 @@ static rf_status bind(rf_builder *b, rf_tensor_id id, bool required, rf_weight_i
                         .expert_stride_rows = tensor->ne[1],
                         .data = tensor->data};
     if (!rf_qtype_row_bytes(qtype, weight.n_cols, &weight.row_bytes))
-        return rf_fail(b->err, RF_ERR_INVALID,
-                       "tensor %.*s: rows of %llu are no multiple of %s's block of %u",
-                       RF_STR_ARG(tensor->name), (unsigned long long)weight.n_cols,
-                       rf_qtype_get(qtype)->name, rf_qtype_get(qtype)->block_weights);
+        return rf_fail(
+            b->err, RF_ERR_INVALID,
+            "tensor \"%.*s\": found rows of %llu, expected a multiple of %s's block of %u",
+            RF_STR_ARG(tensor->name), (unsigned long long)weight.n_cols, rf_qtype_get(qtype)->name,
+            rf_qtype_get(qtype)->block_weights);
     b->n_tensors_bound++;
     b->n_params += tensor->n_elements;
     b->weights_bytes += tensor->bytes;
@@ -194,7 +203,8 @@ rf_status rf_builder_view(rf_builder *b, rf_weight_id of, uint64_t first_row, ui
 rf_status rf_builder_factors(rf_builder *b, rf_weight_id id, const float **out) {
     const rf_weight *weight = &b->weights[id];
     if (!weight->data)
-        return rf_fail(b->err, RF_ERR_INVALID, "tensor %.*s: the file was opened without its data",
+        return rf_fail(b->err, RF_ERR_INVALID,
+                       "tensor \"%.*s\": found no data, expected the file to be opened with it",
                        RF_STR_ARG(weight->name));
     float *factors = RF_ARENA_ARRAY(b->arena, float, weight->n_cols);
     if (!factors)
@@ -202,9 +212,10 @@ rf_status rf_builder_factors(rf_builder *b, rf_weight_id id, const float **out) 
     rf_qtype_get(weight->qtype)->dequant(weight->data, factors, weight->n_cols);
     for (uint64_t i = 0; i < weight->n_cols; i++) {
         if (!(factors[i] > 0) || !isfinite(factors[i]))
-            return rf_fail(b->err, RF_ERR_INVALID,
-                           "tensor %.*s: element %llu is %g, expected a finite number above 0",
-                           RF_STR_ARG(weight->name), (unsigned long long)i, (double)factors[i]);
+            return rf_fail(
+                b->err, RF_ERR_INVALID,
+                "tensor \"%.*s\": found %g as element %llu, expected a finite number above 0",
+                RF_STR_ARG(weight->name), (double)factors[i], (unsigned long long)i);
     }
     *out = factors;
     return RF_OK;
@@ -213,7 +224,7 @@ rf_status rf_builder_factors(rf_builder *b, rf_weight_id id, const float **out) 
 rf_status rf_builder_value(rf_builder *b, const char *name, uint64_t n_cols, rf_row_kind kind,
                            rf_value_id *out) {
     if (n_cols == 0 || n_cols > INT32_MAX)
-        return rf_fail(b->err, RF_ERR_LIMIT, "layer %u: value %s is %llu wide, expected 1 to %d",
+        return rf_fail(b->err, RF_ERR_LIMIT, "layer %u: found %s %llu wide, expected 1 to %d",
                        b->layer, name, (unsigned long long)n_cols, INT32_MAX);
     for (uint32_t i = 0; i < b->program->n_values; i++) {
         const rf_value *value = &b->values[i];

@@ -87,8 +87,9 @@ static rf_status add_kv_layer(rf_builder *b) {
     while (group < program->n_kv_groups && program->kv_groups[group].window != window)
         group++;
     if (group == RF_KV_MAX_GROUPS)
-        return rf_fail(b->err, RF_ERR_UNSUPPORTED, "layer %u: more than %d sizes of window",
-                       b->layer, RF_KV_MAX_GROUPS);
+        return rf_fail(b->err, RF_ERR_UNSUPPORTED,
+                       "layer %u: found another size of window, expected at most %d", b->layer,
+                       RF_KV_MAX_GROUPS);
     if (group == program->n_kv_groups)
         program->kv_groups[program->n_kv_groups++].window = window;
     b->kv_layers[program->n_kv_layers++] = (rf_kv_layer){.n_head_kv = hp->n_head_kv[b->layer],
@@ -147,8 +148,9 @@ static rf_status dense_ffn(rf_builder *b, const rf_ffn_block *block, rf_value_id
     uint32_t n_ff = b->hp->n_ff[b->layer];
     if (n_ff == 0)
         return rf_fail(b->err, RF_ERR_INVALID,
-                       "key %s.feed_forward_length is missing or 0 for layer %u", b->hp->arch,
-                       b->layer);
+                       "key \"%s.feed_forward_length\": found none or 0 for layer %u, expected the "
+                       "width of ffn_up",
+                       b->hp->arch, b->layer);
     rf_op_gated_matmul op = {.in = h, .act = block->act, .gate_bias = RF_NONE, .up_bias = RF_NONE};
     RF_TRY(width(b, "g", n_ff, &op.out));
     if (block->fused_up) {

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { KEY_BYTES = 128 };
+enum { KEY_BYTES = 128, PLACE_BYTES = 32 };
 
 typedef enum key_kind { KIND_U32, KIND_F32, KIND_BOOL, KIND_LAYERS } key_kind;
 
@@ -28,7 +28,8 @@ typedef struct reader {
     rf_arena *arena;
     rf_hparams *hp;
     rf_error *err;
-    char key[KEY_BYTES]; /* the key being read */
+    char key[KEY_BYTES];     /* the key being read */
+    char place[PLACE_BYTES]; /* " at byte N", or empty where the file has no such key */
 } reader;
 
 static void set_scalar(rf_hparams *hp, const key_row *row, double value) {
@@ -49,21 +50,26 @@ void rf_hparams_init(rf_hparams *out, const char *arch) {
 
 static const rf_gguf_key *find(reader *r, const char *suffix) {
     (void)snprintf(r->key, sizeof r->key, "%s.%s", r->hp->arch, suffix);
-    return rf_gguf_find_key(r->gguf, rf_str_of(r->key));
+    const rf_gguf_key *key = rf_gguf_find_key(r->gguf, rf_str_of(r->key));
+    r->place[0] = 0;
+    if (key)
+        (void)snprintf(r->place, sizeof r->place, " at byte %llu", (unsigned long long)key->offset);
+    return key;
 }
 
 static rf_status missing(reader *r) {
-    return rf_fail(r->err, RF_ERR_INVALID, "key %s is missing, but %s models need it", r->key,
+    return rf_fail(r->err, RF_ERR_INVALID,
+                   "key \"%s\": found none, but expected it in every %s model", r->key,
                    r->hp->arch);
 }
 
 /* Written so that NaN is outside. */
-static rf_status check_range(reader *r, const key_row *row, const rf_gguf_key *key, double value) {
+static rf_status check_range(reader *r, const key_row *row, double value) {
     if (value >= row->min && value <= row->max)
         return RF_OK;
     return rf_fail(r->err, RF_ERR_INVALID,
-                   "key %s at offset %llu: found %.9g, expected a value from %.9g to %.9g", r->key,
-                   (unsigned long long)key->offset, value, row->min, row->max);
+                   "key \"%s\"%s: found %.10g, expected a value from %.10g to %.10g", r->key,
+                   r->place, value, row->min, row->max);
 }
 
 static rf_status read_scalar(reader *r, const key_row *row) {
@@ -84,7 +90,7 @@ static rf_status read_scalar(reader *r, const key_row *row) {
         RF_TRY(rf_gguf_get_bool(r->gguf, r->key, &b, r->err));
         value = b;
     }
-    RF_TRY(check_range(r, row, key, value));
+    RF_TRY(check_range(r, row, value));
     set_scalar(r->hp, row, value);
     return RF_OK;
 }
@@ -100,16 +106,14 @@ static rf_status check_layers(reader *r, const rf_gguf_key *key, bool flags) {
     rf_gguf_type item = is_array ? key->item_type : key->type;
     if (!is_integer(item) && !(flags && item == RF_GGUF_BOOL))
         return rf_fail(r->err, RF_ERR_INVALID,
-                       "key %s at offset %llu: found %s%s, expected an integer or an array of "
+                       "key \"%s\"%s: found %s%s, expected an integer or an array of "
                        "integers",
-                       r->key, (unsigned long long)key->offset, is_array ? "an array of " : "",
-                       rf_gguf_type_name(item));
+                       r->key, r->place, is_array ? "an array of " : "", rf_gguf_type_name(item));
     if (is_array && key->n_items != r->hp->n_layer)
         return rf_fail(r->err, RF_ERR_INVALID,
-                       "key %s at offset %llu: found %llu items, expected one for each of the %u "
+                       "key \"%s\"%s: found %llu items, expected one for each of the %u "
                        "layers",
-                       r->key, (unsigned long long)key->offset, (unsigned long long)key->n_items,
-                       r->hp->n_layer);
+                       r->key, r->place, (unsigned long long)key->n_items, r->hp->n_layer);
     return RF_OK;
 }
 
@@ -129,7 +133,7 @@ static rf_status read_layers(reader *r, const key_row *row) {
     RF_TRY(check_layers(r, key, false));
     for (uint32_t i = 0; i < r->hp->n_layer; i++) {
         int64_t value = rf_gguf_item_int(key, key->type == RF_GGUF_ARRAY ? i : 0);
-        RF_TRY(check_range(r, row, key, (double)value));
+        RF_TRY(check_range(r, row, (double)value));
         (*field)[i] = (uint32_t)value;
     }
     return RF_OK;
@@ -147,8 +151,8 @@ static rf_status read_windows(reader *r) {
         int64_t value = rf_gguf_item_int(key, 0);
         if (key->type != RF_GGUF_ARRAY && (value < 0 || value > INT32_MAX))
             return rf_fail(r->err, RF_ERR_INVALID,
-                           "key %s at offset %llu: found %lld, expected a period from 0 to %d",
-                           r->key, (unsigned long long)key->offset, (long long)value, INT32_MAX);
+                           "key \"%s\"%s: found %lld, expected a period from 0 to %d", r->key,
+                           r->place, (long long)value, INT32_MAX);
         period = (uint32_t)value;
     }
     for (uint32_t i = 0; i < hp->n_layer; i++) {
@@ -165,7 +169,8 @@ static rf_status read_rope_scaling(reader *r) {
     if (hp->rope_factor == 0)
         hp->rope_factor = hp->rope_scale_linear;
     hp->rope_scaling = hp->rope_factor != 0 ? RF_ROPE_SCALING_LINEAR : RF_ROPE_SCALING_NONE;
-    if (!find(r, "rope.scaling.type"))
+    const rf_gguf_key *key = find(r, "rope.scaling.type");
+    if (!key)
         return RF_OK;
     rf_str type = {0};
     RF_TRY(rf_gguf_get_str(r->gguf, r->key, &type, r->err));
@@ -176,8 +181,8 @@ static rf_status read_rope_scaling(reader *r) {
         }
     }
     return rf_fail(r->err, RF_ERR_UNSUPPORTED,
-                   "key %s: found \"%.*s\", expected none, linear, yarn or longrope", r->key,
-                   RF_STR_ARG(type));
+                   "key \"%s\"%s: found \"%.*s\", expected none, linear, yarn or longrope", r->key,
+                   r->place, RF_STR_ARG(type));
 }
 
 static rf_status derive_heads(reader *r) {
@@ -185,39 +190,44 @@ static rf_status derive_heads(reader *r) {
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         if (hp->n_head_kv[i] == 0)
             hp->n_head_kv[i] = hp->n_head[i];
-        if (hp->n_head[i] % hp->n_head_kv[i] != 0)
-            return rf_fail(r->err, RF_ERR_INVALID,
-                           "layer %u: %s.attention.head_count %u is no multiple of "
-                           "%s.attention.head_count_kv %u",
-                           i, hp->arch, hp->n_head[i], hp->arch, hp->n_head_kv[i]);
-    }
-    if ((hp->head_dim == 0 || hp->head_dim_v == 0) && hp->n_embd % hp->n_head[0] != 0)
+        if (hp->n_head[i] % hp->n_head_kv[i] == 0)
+            continue;
+        (void)find(r, "attention.head_count_kv");
         return rf_fail(r->err, RF_ERR_INVALID,
-                       "%s.embedding_length %u is no multiple of %s.attention.head_count %u, and "
-                       "there is no %s.attention.%s_length",
-                       hp->arch, hp->n_embd, hp->arch, hp->n_head[0], hp->arch,
+                       "key \"%s\"%s: found %u for layer %u, expected a divisor of the %u heads",
+                       r->key, r->place, hp->n_head_kv[i], i, hp->n_head[i]);
+    }
+    if ((hp->head_dim == 0 || hp->head_dim_v == 0) && hp->n_embd % hp->n_head[0] != 0) {
+        (void)find(r, "attention.head_count");
+        return rf_fail(r->err, RF_ERR_INVALID,
+                       "key \"%s\"%s: found %u, expected a divisor of the embedding length %u, as "
+                       "%s.attention.%s_length is absent",
+                       r->key, r->place, hp->n_head[0], hp->n_embd, hp->arch,
                        hp->head_dim == 0 ? "key" : "value");
+    }
     if (hp->head_dim == 0)
         hp->head_dim = hp->n_embd / hp->n_head[0];
     if (hp->head_dim_v == 0)
         hp->head_dim_v = hp->n_embd / hp->n_head[0];
     if (hp->n_rot == 0)
         hp->n_rot = hp->head_dim;
-    if (hp->n_rot > hp->head_dim || hp->n_rot % 2 != 0)
+    if (hp->n_rot > hp->head_dim || hp->n_rot % 2 != 0) {
+        (void)find(r, "rope.dimension_count");
         return rf_fail(r->err, RF_ERR_INVALID,
-                       "%s.rope.dimension_count: found %u, expected an even number up to the head "
-                       "size %u",
-                       hp->arch, hp->n_rot, hp->head_dim);
+                       "key \"%s\"%s: found %u, expected an even number up to the head size %u",
+                       r->key, r->place, hp->n_rot, hp->head_dim);
+    }
     return RF_OK;
 }
 
 static rf_status derive_experts(reader *r) {
     rf_hparams *hp = r->hp;
-    if (hp->n_expert_used > hp->n_expert || (hp->n_expert > 0 && hp->n_expert_used == 0))
-        return rf_fail(r->err, RF_ERR_INVALID,
-                       "%s.expert_used_count: found %u of %s.expert_count %u, expected %s",
-                       hp->arch, hp->n_expert_used, hp->arch, hp->n_expert,
+    if (hp->n_expert_used > hp->n_expert || (hp->n_expert > 0 && hp->n_expert_used == 0)) {
+        (void)find(r, "expert_used_count");
+        return rf_fail(r->err, RF_ERR_INVALID, "key \"%s\"%s: found %u of %u experts, expected %s",
+                       r->key, r->place, hp->n_expert_used, hp->n_expert,
                        hp->n_expert ? "from 1 to all of them" : "0 in a model without experts");
+    }
     if (hp->n_ff_exp == 0 && hp->n_expert > 0)
         hp->n_ff_exp = hp->expert_ff_is_a_share ? hp->n_ff[0] / hp->n_expert_used : hp->n_ff[0];
     if (hp->n_ff_shexp == 0)
@@ -232,8 +242,9 @@ rf_status rf_hparams_read(const rf_gguf *gguf, rf_arena *arena, rf_hparams *out,
         /* Bounds what n_layer allocates by what the file holds. */
         if (i == 0 && out->n_layer > rf_gguf_n_tensors(gguf))
             return rf_fail(err, RF_ERR_INVALID,
-                           "key %s: found %u layers, but the file holds only %zu tensors", r.key,
-                           out->n_layer, rf_gguf_n_tensors(gguf));
+                           "key \"%s\"%s: found %u layers, expected at most one for each of "
+                           "the file's %zu tensors",
+                           r.key, r.place, out->n_layer, rf_gguf_n_tensors(gguf));
     }
     RF_TRY(read_windows(&r));
     RF_TRY(read_rope_scaling(&r));

@@ -44,27 +44,34 @@ static rf_status find_arch(const rf_gguf *gguf, const rf_arch **out, rf_error *e
         memcpy(known + at + comma, archs[i]->name, n);
         at += comma + n;
     }
-    return rf_fail(err, RF_ERR_UNSUPPORTED,
-                   "key general.architecture: \"%.*s\" is unknown; this build knows %.*s",
-                   RF_STR_ARG(name), (int)at, known);
+    return rf_fail(
+        err, RF_ERR_UNSUPPORTED,
+        "key \"general.architecture\" at byte %llu: found \"%.*s\", expected one that "
+        "this build knows: %.*s",
+        (unsigned long long)rf_gguf_find_key(gguf, RF_STR("general.architecture"))->offset,
+        RF_STR_ARG(name), (int)at, known);
 }
 
 /* The embedding's rows, which the tokenizer must have a token for each of. */
 static rf_status find_n_vocab(const rf_gguf *gguf, uint32_t *out, rf_error *err) {
     const rf_gguf_tensor *embd = rf_gguf_find_tensor(gguf, RF_STR("token_embd.weight"));
     if (!embd)
-        return rf_fail(err, RF_ERR_INVALID, "tensor token_embd.weight is missing");
+        return rf_fail(err, RF_ERR_INVALID,
+                       "tensor \"token_embd.weight\": found none, expected [n_embd, n_vocab]");
     uint64_t n = embd->ne[1];
     if (n == 0 || n > INT32_MAX)
-        return rf_fail(err, RF_ERR_INVALID,
-                       "tensor token_embd.weight: found %llu rows, expected 1 to %d",
-                       (unsigned long long)n, INT32_MAX);
+        return rf_fail(
+            err, RF_ERR_INVALID,
+            "tensor \"token_embd.weight\" at byte %llu: found %llu rows, expected 1 to %d",
+            (unsigned long long)embd->offset, (unsigned long long)n, INT32_MAX);
     const rf_gguf_key *tokens = rf_gguf_find_key(gguf, RF_STR("tokenizer.ggml.tokens"));
     if (tokens && tokens->type == RF_GGUF_ARRAY && tokens->n_items != n)
-        return rf_fail(err, RF_ERR_INVALID,
-                       "tensor token_embd.weight has %llu rows, but key tokenizer.ggml.tokens has "
-                       "%llu tokens",
-                       (unsigned long long)n, (unsigned long long)tokens->n_items);
+        return rf_fail(
+            err, RF_ERR_INVALID,
+            "tensor \"token_embd.weight\" at byte %llu: found %llu rows, expected one for "
+            "each of the %llu tokens of key \"tokenizer.ggml.tokens\"",
+            (unsigned long long)embd->offset, (unsigned long long)n,
+            (unsigned long long)tokens->n_items);
     *out = (uint32_t)n;
     return RF_OK;
 }
@@ -146,6 +153,10 @@ rf_status rf_model_create(const rf_gguf *gguf, const rf_model_options *options, 
     rf_status status = build(model, gguf, options, err);
     if (status != RF_OK) {
         rf_model_destroy(model);
+        /* Errors of typed lookups have the path already. */
+        rf_str path = rf_str_of(rf_gguf_path(gguf));
+        if (err && !rf_str_starts(rf_str_of(err->text), path))
+            (void)rf_fail_prefix(err, "%.*s", RF_STR_ARG(path));
         return status;
     }
     *out = model;

@@ -258,23 +258,28 @@ static void test_refusals(void **state) {
         void (*lie)(gguf_edit *);
         const char *says;
     } cases[] = {
-        {MODELS "llama.gguf", lie_arch, "\"gpt-17\" is unknown; this build knows llama, qwen2,"},
-        {MODELS "llama.gguf", lie_missing_key, "key llama.embedding_length is missing"},
+        {MODELS "llama.gguf", lie_arch,
+         "found \"gpt-17\", expected one that this build knows: llama, qwen2,"},
+        {MODELS "llama.gguf", lie_missing_key,
+         "memory: key \"llama.embedding_length\": found none, but expected it"},
         {MODELS "llama.gguf", lie_eps, "found nan, expected a value from 0 to 1"},
-        {MODELS "llama.gguf", lie_layers, "found 4000 layers, but the file holds only 30 tensors"},
-        {MODELS "llama.gguf", lie_layer_missing, "tensor blk.3.attn_norm.weight is missing"},
-        {MODELS "llama.gguf", lie_heads, "head_count 6 is no multiple of"},
+        {MODELS "llama.gguf", lie_layers,
+         "found 4000 layers, expected at most one for each of the file's 30 tensors"},
+        {MODELS "llama.gguf", lie_layer_missing, "tensor \"blk.3.attn_norm.weight\": found none"},
+        {MODELS "llama.gguf", lie_heads, "found 4 for layer 0, expected a divisor of the 6 heads"},
         {MODELS "llama.gguf", lie_heads_array, "found 2 items, expected one for each of the 3"},
         {MODELS "llama.gguf", lie_missing_tensor,
-         "blk.1.ffn_up.weight is missing; llama models need it with shape [96, 128] (n_embd, "
-         "n_ff)"},
+         "\"blk.1.ffn_up.weight\": found none, but llama models are expected to have it with "
+         "shape [96, 128] (n_embd, n_ff)"},
         {MODELS "llama.gguf", lie_shape,
          "found shape [96, 31], expected [96, 32] (n_embd, n_head_"},
-        {MODELS "llama.gguf", lie_vocab, "320 rows, but key tokenizer.ggml.tokens has 300 tokens"},
-        {MODELS "qwen3moe.gguf", lie_experts, "found 9 of qwen3moe.expert_count 8"},
+        {MODELS "llama.gguf", lie_vocab,
+         "found 320 rows, expected one for each of the 300 tokens of key"},
+        {MODELS "qwen3moe.gguf", lie_experts,
+         "found 9 of 8 experts, expected from 1 to all of them"},
         {MODELS "qwen3moe.gguf", lie_no_experts, "expected 0 in a model without experts"},
         {"tests/golden/types/type-q4_k.gguf", lie_slow_type,
-         "tensor blk.0.attn_q.weight: type TQ2_0 runs on the slow reference alone"},
+         "found type TQ2_0, which the slow reference alone runs, expected a native one"},
         {MODELS "llama.gguf", lie_scaling, "found \"su\", expected none, linear, yarn or longrope"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
