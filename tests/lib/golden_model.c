@@ -1,0 +1,100 @@
+#include "tests/lib/golden_model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static bool read_expected(golden_model *golden) {
+    rf_error err = {0};
+    const rf_gguf_key *tokens = NULL;
+    const rf_gguf_tensor *logits = rf_gguf_find_tensor(golden->expected, RF_STR("logits"));
+    if (!logits ||
+        rf_gguf_get_array(golden->expected, "golden.tokens", RF_GGUF_I32, &tokens, &err) != RF_OK)
+        return false;
+    golden->n_tokens = (uint32_t)tokens->n_items;
+    golden->n_vocab = (uint32_t)logits->ne[0];
+    golden->tokens = rf_calloc(golden->n_tokens, sizeof *golden->tokens);
+    golden->logits = rf_alloc((size_t)logits->bytes);
+    if (!golden->tokens || !golden->logits || logits->ne[1] != golden->n_tokens)
+        return false;
+    for (uint32_t i = 0; i < golden->n_tokens; i++)
+        golden->tokens[i] = (int32_t)rf_gguf_item_int(tokens, i);
+    memcpy(golden->logits, logits->data, (size_t)logits->bytes);
+    return true;
+}
+
+bool golden_model_open(golden_model *golden, const char *folder, const char *name) {
+    char path[256];
+    rf_error err = {0};
+    *golden = (golden_model){0};
+    (void)snprintf(path, sizeof path, "tests/golden/%s/%s.gguf", folder, name);
+    bool whole = rf_gguf_open(path, NULL, &golden->gguf, &err) == RF_OK;
+    (void)snprintf(path, sizeof path, "tests/golden/%s/%s.expected.gguf", folder, name);
+    whole = whole && rf_gguf_open(path, NULL, &golden->expected, &err) == RF_OK &&
+            rf_model_create(golden->gguf, NULL, &golden->model, &err) == RF_OK;
+    if (whole && read_expected(golden))
+        return true;
+    (void)fprintf(stderr, "%s: %s\n", path, err.text);
+    golden_model_close(golden);
+    return false;
+}
+
+void golden_model_close(golden_model *golden) {
+    rf_model_destroy(golden->model);
+    rf_gguf_close(golden->gguf);
+    rf_gguf_close(golden->expected);
+    rf_free(golden->tokens);
+    rf_free(golden->logits);
+    *golden = (golden_model){0};
+}
+
+rf_runner *golden_runner(const rf_program *program, const rf_cpu_options *cpu, rf_kv_type kv_type,
+                         uint32_t n_ctx, uint32_t n_seqs) {
+    rf_error err = {0};
+    rf_backend *backend = NULL;
+    rf_runner *runner = NULL;
+    rf_runner_options options = {.n_ctx = n_ctx,
+                                 .kv_tokens = n_ctx * n_seqs,
+                                 .batch_tokens = n_ctx * n_seqs,
+                                 .max_seqs = n_seqs,
+                                 .type_k = kv_type,
+                                 .type_v = kv_type};
+    if (rf_cpu_backend_create(cpu, &backend, &err) == RF_OK) {
+        if (rf_runner_create(backend, program, &options, NULL, NULL, &runner, &err) == RF_OK)
+            return runner;
+        backend->api->destroy(backend);
+    }
+    (void)fprintf(stderr, "no runner: %s\n", err.text);
+    return NULL;
+}
+
+double golden_rel(const float *got, const float *want, size_t n) {
+    double sum = 0, squares = 0, errors = 0;
+    for (size_t i = 0; i < n; i++) {
+        double w = (double)want[i], d = (double)got[i] - w;
+        sum += w;
+        squares += w * w;
+        errors += d * d;
+    }
+    double mean = sum / (double)n,
+           rel = sqrt(errors / (double)n / (squares / (double)n - mean * mean));
+    return isnan(rel) ? INFINITY : rel;
+}
+
+uint32_t golden_best(const float *row, uint32_t n) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < n; i++)
+        best = row[i] > row[best] ? i : best;
+    return best;
+}
+
+uint32_t golden_n_best_differ(const float *got, const float *want, uint32_t n_rows,
+                              uint32_t n_vocab) {
+    uint32_t n = 0;
+    for (uint32_t r = 0; r < n_rows; r++)
+        n += golden_best(got + (size_t)r * n_vocab, n_vocab) !=
+             golden_best(want + (size_t)r * n_vocab, n_vocab);
+    return n;
+}

@@ -1,0 +1,36 @@
+/*
+ * A golden model with the logits that an independent implementation expects of it, and runners of
+ * it on any backend. Test code: failures are messages on standard error and false. One thread.
+ */
+#ifndef RF_TESTS_GOLDEN_MODEL_H
+#define RF_TESTS_GOLDEN_MODEL_H
+
+#include "cpu/backend_cpu.h"
+#include "engine/runner.h"
+#include "model/model.h"
+
+typedef struct golden_model {
+    rf_gguf *gguf, *expected; /* owned */
+    rf_model *model;          /* owned */
+    int32_t *tokens;          /* owned */
+    float *logits;            /* [n_tokens][n_vocab], owned */
+    uint32_t n_tokens, n_vocab;
+} golden_model;
+
+/* tests/golden/FOLDER/NAME.gguf and NAME.expected.gguf. */
+bool golden_model_open(golden_model *golden, const char *folder, const char *name);
+void golden_model_close(golden_model *golden);
+
+/* A runner on a CPU backend of its own, with room for n_ctx tokens in each of n_seqs sequences. */
+rf_runner *golden_runner(const rf_program *program, const rf_cpu_options *cpu, rf_kv_type kv_type,
+                         uint32_t n_ctx, uint32_t n_seqs);
+
+/* sqrt(mean((got - want)^2) / var(want)) over n numbers; infinite when got holds NaN. */
+double golden_rel(const float *got, const float *want, size_t n);
+/* Index of the largest number, the lowest of equals. */
+uint32_t golden_best(const float *row, uint32_t n);
+/* Rows of n_vocab whose best token differs. */
+uint32_t golden_n_best_differ(const float *got, const float *want, uint32_t n_rows,
+                              uint32_t n_vocab);
+
+#endif
