@@ -17,6 +17,10 @@
 #ifdef __AVX2__
 #include <immintrin.h>
 
+/* Holds x in a register: left alone, gcc turns a chain of additions into a tree whose leaves it
+ * then spills. */
+#define RF_KEEP_ORDER(x) __asm__("" : "+x"(x))
+
 /* A 32-block of 16 rows; see rf_block512. RF_TILE_SIGNED: w is signed and there is no bias. */
 typedef struct rf_block256 {
     uint8_t w[8][64];
@@ -50,11 +54,14 @@ static RF_TILE_INLINE void rf_dot256(const uint8_t *w, rf_tile_mode mode, unsign
                                                                              _mm256_sign_epi8(q, x))
                                                       : _mm256_maddubs_epi16(x, q);
                 short_sums[r] = i == 0 ? pair : _mm256_add_epi16(short_sums[r], pair);
+                RF_KEEP_ORDER(short_sums[r]);
             }
         }
         RF_TILE_UNROLL
-        for (unsigned r = 0; r < n; r++)
+        for (unsigned r = 0; r < n; r++) {
             acc[r] = _mm256_add_epi32(acc[r], _mm256_madd_epi16(short_sums[r], ones));
+            RF_KEEP_ORDER(acc[r]);
+        }
     }
 }
 

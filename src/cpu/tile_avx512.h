@@ -109,7 +109,7 @@ static RF_TILE_INLINE void rf_direct512(const rf_tile_job *job, const rf_tile_la
 static RF_TILE_INLINE void rf_staged512(const rf_tile_job *job, const rf_block512 *stage,
                                         rf_tile_mode mode, int shift, unsigned n) {
     rf_acts_rows a = rf_acts_rows_of(job, n);
-    __mmask16 mask = job->first ? 0 : (__mmask16)((1u << job->n_out) - 1);
+    __mmask16 mask = (__mmask16)(job->first ? 0 : (1u << job->n_out) - 1);
     __m512 sums[8];
     RF_TILE_UNROLL
     for (unsigned r = 0; r < n; r++)
