@@ -8,10 +8,10 @@
 #include "cli/output.h"
 #include "gguf/gguf.h"
 
-static volatile sig_atomic_t asked;
+static volatile sig_atomic_t asked, patient_mode;
 
 static void on_stop(int signal_number) {
-    if (asked)
+    if (asked && !patient_mode)
         _exit(128 + signal_number);
     asked = signal_number;
 }
@@ -57,6 +57,7 @@ void rf_interrupt_install(void) {
 
 bool rf_interrupted(void) { return asked != 0; }
 void rf_interrupt_clear(void) { asked = 0; }
+void rf_interrupt_patient(bool patient) { patient_mode = patient; }
 int rf_interrupt_exit_status(void) { return 128 + (asked ? (int)asked : SIGINT); }
 
 rf_status rf_interrupt_check(rf_error *err) {

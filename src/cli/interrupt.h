@@ -14,6 +14,8 @@
 void rf_interrupt_install(void);
 bool rf_interrupted(void);
 void rf_interrupt_clear(void);
+/* While patient, any number of signals only ask: Ctrl-C stops an answer, never the chat. */
+void rf_interrupt_patient(bool patient);
 int rf_interrupt_exit_status(void); /* 128 + the signal that asked, or 130 */
 /* RF_ERR_INTERRUPTED once somebody asked. */
 RF_NODISCARD rf_status rf_interrupt_check(rf_error *err);

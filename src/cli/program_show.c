@@ -1,5 +1,7 @@
 #include "cli/program_show.h"
 
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "cli/output.h"
 
@@ -10,7 +12,8 @@ typedef struct op_view {
     rf_value_id in, out;
     rf_weight_id weights[MAX_WEIGHTS];
     int n_weights;
-    rf_buf note; /* fields that are neither */
+    uint64_t n_read, n_of; /* a token reads n_read of n_of parts of the weights */
+    rf_buf note;           /* fields that are neither */
     const rf_program *program;
 } op_view;
 
@@ -22,6 +25,7 @@ static void use(op_view *view, rf_weight_id weight) {
 static void look_embed(const rf_op_embed *op, op_view *view) {
     view->out = op->out;
     use(view, op->table);
+    view->n_of = view->program->weights[op->table].n_rows;
     if (op->scale != 1)
         rf_buf_printf(&view->note, " scale %g", (double)op->scale);
 }
@@ -73,6 +77,13 @@ static void look_attention(const rf_op_attention *op, op_view *view) {
         rf_buf_printf(&view->note, ", cap %g", (double)op->soft_cap);
 }
 
+/* A token reads n_used of the experts that weight holds. */
+static void use_experts(op_view *view, rf_weight_id weight, uint32_t n_used) {
+    use(view, weight);
+    view->n_read = n_used;
+    view->n_of = view->program->weights[weight].n_experts;
+}
+
 static const char *activation(rf_activation act) {
     static const char *const names[] = {"silu", "gelu", "gelu erf", "relu"};
     return names[act];
@@ -82,7 +93,9 @@ static void look_gated_matmul(const rf_op_gated_matmul *op, op_view *view) {
     view->in = op->in;
     view->out = op->out;
     use(view, op->gate);
+    use(view, op->gate_bias);
     use(view, op->up);
+    use(view, op->up_bias);
     rf_buf_printf(&view->note, " %s", activation(op->act));
 }
 
@@ -98,21 +111,22 @@ static void look_moe_route(const rf_op_moe_route *op, op_view *view) {
 static void look_moe_gated_matmul(const rf_op_moe_gated_matmul *op, op_view *view) {
     view->in = op->in;
     view->out = op->out;
-    use(view, op->gate);
-    use(view, op->up);
+    use_experts(view, op->gate, op->n_used);
+    use_experts(view, op->up, op->n_used);
     rf_buf_printf(&view->note, " %u experts, %s", op->n_used, activation(op->act));
 }
 
 static void look_moe_matmul(const rf_op_moe_matmul *op, op_view *view) {
     view->in = op->in;
     view->out = op->out;
-    use(view, op->down);
+    use_experts(view, op->down, op->n_used);
     rf_buf_printf(&view->note, " %u experts%s", op->n_used, op->add ? " add" : "");
 }
 
 static void look(const rf_program *program, const rf_op *op, op_view *view) {
     rf_buf note = view->note;
-    *view = (op_view){.in = RF_NONE, .out = RF_NONE, .note = note, .program = program};
+    *view = (op_view){
+        .in = RF_NONE, .out = RF_NONE, .n_read = 1, .n_of = 1, .note = note, .program = program};
     rf_buf_clear(&view->note);
     switch (op->kind) {
 #define X(id, name, what)               \
@@ -133,6 +147,18 @@ static uint64_t op_bytes(const op_view *view) {
     uint64_t bytes = 0;
     for (int i = 0; i < view->n_weights; i++)
         bytes += weight_bytes(&view->program->weights[view->weights[i]]);
+    return bytes;
+}
+
+uint64_t rf_program_step_bytes(const rf_program *program) {
+    op_view view = {0};
+    uint64_t bytes = 0;
+    rf_buf_init(&view.note, 1024);
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        look(program, &program->ops[i], &view);
+        bytes += view.n_of > 0 ? op_bytes(&view) / view.n_of * view.n_read : 0;
+    }
+    rf_buf_deinit(&view.note);
     return bytes;
 }
 

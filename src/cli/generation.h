@@ -1,0 +1,56 @@
+/*
+ * Lets a session answer: prompt in, tokens and text out, with stop texts and speeds. Main thread.
+ */
+#ifndef RF_CLI_GENERATION_H
+#define RF_CLI_GENERATION_H
+
+#include <jansson.h>
+
+#include "cli/sampling.h"
+#include "cli/session.h"
+
+typedef enum rf_finish {
+#define X(id, name) RF_FINISH_##id,
+#include "cli/finish.def"
+#undef X
+    RF_FINISH_COUNT
+} rf_finish;
+const char *rf_finish_name(rf_finish finish);
+
+typedef struct rf_generation_options {
+    int64_t n_predict; /* -1: no bound but the context */
+    const char *const *stops;
+    size_t n_stops;
+    bool ignore_eos;
+    bool continues; /* the text goes on where the prompt ends: its leading space stays */
+    /* Text as it becomes final (whole characters), and each token with its text. Either may be
+     * NULL; a failure ends the answer. */
+    rf_status (*on_text)(void *user, rf_str text, rf_error *err);
+    rf_status (*on_token)(void *user, const rf_sampled *token, rf_error *err);
+    void *user;
+} rf_generation_options;
+
+typedef struct rf_generation {
+    rf_finish finish;
+    size_t n_prompt, n_cached; /* tokens; cached ones were in the cache already */
+    size_t n_generated;        /* the end token included */
+    size_t n_steps;            /* steps of one token */
+    uint64_t prompt_ns, steps_ns, first_ns;
+    uint64_t seed;
+} rf_generation;
+
+/* Checks stop texts: none empty, all UTF-8. */
+RF_NODISCARD rf_status rf_generation_check_stops(const rf_option_value *stops, rf_error *err);
+
+/* Answers the tokens of a prompt; the cache is reused where it begins alike. An interruption is
+ * RF_OK with finish RF_FINISH_INTERRUPTED. */
+RF_NODISCARD rf_status rf_generation_run(rf_session *session, const rf_sampling *sampling,
+                                         const rf_generation_options *options,
+                                         const rf_tokens *prompt, rf_generation *out,
+                                         rf_error *err);
+
+/* The closing line: tokens, speeds, bytes of weights read a second, time to the first token. */
+void rf_generation_note(const rf_session *session, const rf_generation *generation);
+json_t *rf_generation_json(const rf_session *session, const rf_generation *generation, bool *ok);
+
+#endif
