@@ -14,13 +14,13 @@ typedef struct chat_command {
     rf_status (*run)(rf_chat *chat, const char *argument, rf_error *err);
 } chat_command;
 
-#define X(name, argument, what) \
+#define X(name, args, what) \
     static rf_status chat_##name(rf_chat *chat, const char *argument, rf_error *err);
 #include "cli/chat_commands.def"
 #undef X
 
 static const chat_command commands[] = {
-#define X(name, argument, what) {#name, argument, what, chat_##name},
+#define X(name, args, what) {#name, args, what, chat_##name},
 #include "cli/chat_commands.def"
 #undef X
 };
