@@ -2,6 +2,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/alloc.h"
+#include "chat/messages.h"
 #include "cli/conversation.h"
 #include "cli/file_input.h"
 #include "cli/number.h"
@@ -13,17 +15,14 @@ typedef struct job {
     rf_cli *cli;
     rf_gguf *gguf;           /* NULL without --model */
     rf_tokenizer *tokenizer; /* likewise */
-    rf_buf source_bytes, context_bytes, rendered;
+    rf_buf source_bytes;
+    rf_buf context;  /* the text of a JSON object */
+    rf_buf rendered; /* or the message of the failure */
     rf_str source;
     rf_template *tmpl;
-    json_t *context;
     int64_t clock;
     rf_template_error_kind kind;
 } job;
-
-static rf_status no_memory(rf_error *err) {
-    return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the template's variables");
-}
 
 /* "now", seconds since 1970, or 2026-01-02T03:04:05 (UTC; a blank or T between). */
 static rf_status parse_clock(const char *text, int64_t *out, rf_error *err) {
@@ -79,100 +78,107 @@ static rf_status load_source(job *j, rf_error *err) {
     return found;
 }
 
+/* {"role", "content"} messages of --system and --prompt. */
+static void add_messages(const rf_options *options, rf_buf *out) {
+    static const struct {
+        rf_option_id option;
+        const char *role;
+    } rows[] = {{RF_OPT_SYSTEM, "system"}, {RF_OPT_PROMPT, "user"}};
+    rf_buf messages;
+    rf_buf_init(&messages, CONTEXT_MAX_BYTES);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rf_opt_given(options, rows[i].option))
+            rf_messages_append(&messages, rf_str_of(rows[i].role),
+                               rf_str_of(rf_opt_text(options, rows[i].option)));
+    }
+    if (messages.len > 0) {
+        rf_buf_text(out, "\"add_generation_prompt\": true, \"messages\": ");
+        rf_buf_str(out, rf_buf_view(&messages));
+        rf_buf_text(out, ", ");
+    }
+    rf_buf_deinit(&messages);
+}
+
+/* The variables as JSON: with a model those that its template always sees, then the messages of the
+ * command line, then the context, whose members win. */
 static rf_status load_context(job *j, rf_error *err) {
     const char *path = rf_opt_text(&j->cli->options, RF_OPT_CONTEXT);
-    json_error_t where;
-    if (!path) {
-        j->context = json_object();
-        return j->context ? RF_OK : no_memory(err);
-    }
-    RF_TRY(rf_input_read(path, &j->context_bytes, err));
-    j->context = json_loadb(j->context_bytes.data ? j->context_bytes.data : "",
-                            j->context_bytes.len, JSON_ALLOW_NUL, &where);
-    if (!j->context)
-        return rf_fail(err, RF_ERR_INVALID, "%s: line %d, column %d: %s", path, where.line,
-                       where.column, where.text);
-    if (!json_is_object(j->context))
-        return rf_fail(err, RF_ERR_INVALID, "%s: expected a JSON object", path);
-    return RF_OK;
-}
-
-static void add_message(json_t *messages, const char *role, const char *content, bool *ok) {
-    json_t *message = json_object();
-    rf_json_set(message, "role", json_string(role), ok);
-    rf_json_set(message, "content", rf_json_str(rf_str_of(content)), ok);
-    rf_json_add(messages, message, ok);
-}
-
-/* What a model's template always sees; what the context says already stays. */
-static rf_status fill_context(job *j, rf_error *err) {
-    const rf_options *options = &j->cli->options;
-    const char *prompt = rf_opt_text(options, RF_OPT_PROMPT);
-    const char *system = rf_opt_text(options, RF_OPT_SYSTEM);
-    bool ok = true;
-    if (prompt && !json_object_get(j->context, "messages")) {
-        json_t *messages = json_array();
-        if (system)
-            add_message(messages, "system", system, &ok);
-        add_message(messages, "user", prompt, &ok);
-        rf_json_set(j->context, "messages", messages, &ok);
-        if (!json_object_get(j->context, "add_generation_prompt"))
-            rf_json_set(j->context, "add_generation_prompt", json_true(), &ok);
-    }
-    if (j->tokenizer) {
-        const rf_token_roles *roles = rf_tokenizer_roles(j->tokenizer);
-        static const char *const empty[] = {"tools", "documents"};
-        for (size_t i = 0; i < 2; i++) {
-            if (!json_object_get(j->context, empty[i]))
-                rf_json_set(j->context, empty[i], json_null(), &ok);
+    rf_buf given;
+    rf_buf_init(&given, CONTEXT_MAX_BYTES);
+    rf_status status = path ? rf_input_read(path, &given, err) : RF_OK;
+    if (!path)
+        rf_buf_text(&given, "{}");
+    size_t open = 0;
+    while (open < given.len && strchr(" \t\r\n", given.data[open]))
+        open++;
+    if (status == RF_OK && (open == given.len || given.data[open] != '{'))
+        status =
+            rf_fail(err, RF_ERR_INVALID, "%s: expected a JSON object", path ? path : "--prompt");
+    if (status == RF_OK) {
+        rf_buf_put(&j->context, '{');
+        if (j->tokenizer) {
+            const rf_token_roles *roles = rf_tokenizer_roles(j->tokenizer);
+            rf_buf_text(&j->context, "\"tools\": null, \"documents\": null, \"bos_token\": ");
+            rf_json_append_string(&j->context, rf_token_text(j->tokenizer, roles->bos));
+            rf_buf_text(&j->context, ", \"eos_token\": ");
+            rf_json_append_string(&j->context, rf_token_text(j->tokenizer, roles->eos));
+            rf_buf_text(&j->context, ", ");
         }
-        if (!json_object_get(j->context, "bos_token"))
-            rf_conversation_set_token(j->context, "bos_token", j->tokenizer, roles->bos, &ok);
-        if (!json_object_get(j->context, "eos_token"))
-            rf_conversation_set_token(j->context, "eos_token", j->tokenizer, roles->eos, &ok);
+        add_messages(&j->cli->options, &j->context);
+        size_t rest = open + 1;
+        while (rest < given.len && strchr(" \t\r\n", given.data[rest]))
+            rest++;
+        if (rest < given.len && given.data[rest] == '}' && j->context.len > 1)
+            j->context.len -= 2; /* nothing follows the last comma */
+        rf_buf_append(&j->context, given.data + open + 1, given.len - open - 1);
+        if (j->context.failed)
+            status = rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the template's variables");
     }
-    return ok ? RF_OK : no_memory(err);
+    rf_buf_deinit(&given);
+    return status;
 }
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-static rf_str last_content(const json_t *context) {
-    const json_t *messages = json_object_get(context, "messages");
-    size_t n = json_array_size(messages);
-    const json_t *content = n ? json_object_get(json_array_get(messages, n - 1), "content") : NULL;
-    return (rf_str){json_string_value(content), json_string_length(content)};
+static char *take_json(json_t *object, const char *key) {
+    json_t *value = json_object_get(object, key);
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    (void)json_object_del(object, key);
+    return text;
 }
 
-/* Cuts the text right after the last message's content, as transformers' continue_final_message:
- * blanks at its end stay only where the template kept them. */
-static rf_status cut_after_final(job *j, rf_error *err) {
-    rf_str content = last_content(j->context), text = rf_buf_view(&j->rendered);
-    while (content.len > 0 && is_blank(content.ptr[0]))
-        content = rf_str_sub(content, 1, content.len);
-    rf_str bare = content;
-    while (bare.len > 0 && is_blank(bare.ptr[bare.len - 1]))
-        bare.len--;
-    for (size_t at = text.len + 1; content.ptr && at-- > 0;) {
-        rf_str here = rf_str_sub(text, at, text.len);
-        if (!rf_str_starts(here, bare))
-            continue;
-        j->rendered.len = at + (rf_str_starts(here, content) ? content.len : bare.len);
-        return RF_OK;
-    }
-    j->kind = RF_TEMPLATE_OTHER;
-    return rf_fail(err, RF_ERR_INVALID,
-                   "the last message's content does not appear in the rendered text");
+/* As transformers' option of that name: the messages stand apart from the other variables. */
+static rf_status render_continued(job *j, rf_error *err) {
+    json_error_t where;
+    json_t *context = json_loadb(j->context.data, j->context.len, JSON_ALLOW_NUL, &where);
+    if (!context)
+        return rf_fail(err, RF_ERR_INVALID, "context: line %d, column %d: %s", where.line,
+                       where.column, where.text);
+    char *messages = take_json(context, "messages");
+    char *others = json_dumps(context, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    rf_prompt_request request = {.messages = rf_str_of(messages),
+                                 .kwargs = rf_str_of(others),
+                                 .continue_final_message = true,
+                                 .clock = j->clock};
+    rf_status status =
+        messages && others
+            ? rf_prompt_render(j->tmpl, &request, &j->rendered, &j->kind, err)
+            : rf_fail(err, RF_ERR_INVALID, "--continue-final-message: expected \"messages\"");
+    rf_free(messages);
+    rf_free(others);
+    json_decref(context);
+    return status;
 }
 
 static rf_status render(job *j, rf_error *err) {
-    const rf_options *options = &j->cli->options;
     rf_status status = rf_template_compile(j->source, NULL, &j->tmpl, err);
     if (status != RF_OK) {
         j->kind = status == RF_ERR_LIMIT ? RF_TEMPLATE_LIMIT : RF_TEMPLATE_OTHER;
+        rf_buf_text(&j->rendered, err->text);
         return status;
     }
-    RF_TRY(rf_template_render(j->tmpl, j->context, j->clock, &j->rendered, &j->kind, err));
-    return rf_opt_on(options, RF_OPT_CONTINUE_FINAL) ? cut_after_final(j, err) : RF_OK;
+    if (rf_opt_on(&j->cli->options, RF_OPT_CONTINUE_FINAL))
+        return render_continued(j, err);
+    return rf_template_render(j->tmpl, rf_buf_view(&j->context), j->clock, &j->rendered, &j->kind,
+                              err);
 }
 
 /* The text, or what kind of error the template ended in. */
@@ -183,7 +189,7 @@ static rf_status print(const job *j, rf_status status, rf_error *err) {
         if (failed) {
             rf_json_set(object, "error_kind", json_string(rf_template_error_kind_name(j->kind)),
                         &ok);
-            rf_json_set(object, "error", rf_json_str(rf_str_of(err->text)), &ok);
+            rf_json_set(object, "error", rf_json_str(rf_buf_view(&j->rendered)), &ok);
         } else {
             rf_json_set(object, "text", rf_json_str(rf_buf_view(&j->rendered)), &ok);
         }
@@ -195,14 +201,13 @@ static rf_status print(const job *j, rf_status status, rf_error *err) {
     }
     if (failed)
         return rf_fail_prefix(err, "template: %s", rf_template_error_kind_name(j->kind));
-    return ok ? RF_OK : no_memory(err);
+    return ok ? RF_OK : rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the JSON");
 }
 
 static rf_status run(job *j, rf_error *err) {
     RF_TRY(parse_clock(rf_opt_text(&j->cli->options, RF_OPT_CLOCK), &j->clock, err));
     RF_TRY(load_source(j, err));
     RF_TRY(load_context(j, err));
-    RF_TRY(fill_context(j, err));
     rf_status status = render(j, err);
     if (status != RF_OK && j->kind == RF_TEMPLATE_NO_ERROR)
         return status;
@@ -212,15 +217,14 @@ static rf_status run(job *j, rf_error *err) {
 rf_status rf_cmd_template(rf_cli *cli, rf_error *err) {
     job j = {.cli = cli};
     rf_buf_init(&j.source_bytes, SOURCE_MAX_BYTES);
-    rf_buf_init(&j.context_bytes, CONTEXT_MAX_BYTES);
+    rf_buf_init(&j.context, CONTEXT_MAX_BYTES);
     rf_buf_init(&j.rendered, OUTPUT_MAX_BYTES);
     rf_status status = run(&j, err);
-    json_decref(j.context);
     rf_template_destroy(j.tmpl);
     rf_tokenizer_destroy(j.tokenizer);
     rf_gguf_close(j.gguf);
     rf_buf_deinit(&j.source_bytes);
-    rf_buf_deinit(&j.context_bytes);
+    rf_buf_deinit(&j.context);
     rf_buf_deinit(&j.rendered);
     return status;
 }

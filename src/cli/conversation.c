@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/alloc.h"
+#include "chat/messages.h"
 #include "cli/file_input.h"
 #include "cli/output.h"
 
@@ -96,30 +98,28 @@ rf_status rf_conversation_system(rf_conversation *conversation, const char *text
     return RF_OK;
 }
 
-void rf_conversation_set_token(json_t *context, const char *name, const rf_tokenizer *tokenizer,
-                               int32_t id, bool *ok) {
-    rf_json_set(context, name,
-                rf_json_str(id >= 0 ? rf_tokenizer_text(tokenizer, id) : (rf_str){"", 0}), ok);
+rf_str rf_token_text(const rf_tokenizer *tokenizer, int32_t id) {
+    return id >= 0 ? rf_tokenizer_text(tokenizer, id) : (rf_str){"", 0};
 }
 
 rf_status rf_conversation_render(const rf_conversation *conversation, rf_buf *out, rf_error *err) {
     const rf_token_roles *roles = rf_tokenizer_roles(conversation->tokenizer);
-    bool ok = true;
-    json_t *context = json_object();
-    rf_json_set(context, "messages", json_incref(conversation->messages), &ok);
-    rf_json_set(context, "tools", json_null(), &ok);
-    rf_json_set(context, "documents", json_null(), &ok);
-    rf_json_set(context, "add_generation_prompt", json_true(), &ok);
-    rf_conversation_set_token(context, "bos_token", conversation->tokenizer, roles->bos, &ok);
-    rf_conversation_set_token(context, "eos_token", conversation->tokenizer, roles->eos, &ok);
+    char *messages = json_dumps(conversation->messages, JSON_COMPACT);
+    if (!messages)
+        return out_of_memory(err);
+    rf_prompt_request request = {
+        .messages = rf_str_of(messages),
+        .bos_token = rf_token_text(conversation->tokenizer, roles->bos),
+        .eos_token = rf_token_text(conversation->tokenizer, roles->eos),
+        .add_generation_prompt = true,
+        .clock = (int64_t)time(NULL),
+    };
     rf_template_error_kind kind = RF_TEMPLATE_NO_ERROR;
-    rf_status status =
-        ok ? rf_template_render(conversation->tmpl, context, (int64_t)time(NULL), out, &kind, err)
-           : out_of_memory(err);
-    json_decref(context);
-    if (kind != RF_TEMPLATE_NO_ERROR)
-        return rf_fail_prefix(err, "chat template: %s", rf_template_error_kind_name(kind));
-    return status;
+    rf_status status = rf_prompt_render(conversation->tmpl, &request, out, &kind, err);
+    rf_free(messages);
+    return status == RF_OK
+               ? RF_OK
+               : rf_fail_prefix(err, "chat template: %s", rf_template_error_kind_name(kind));
 }
 
 rf_status rf_conversation_tokens(const rf_conversation *conversation, rf_tokens *out,
@@ -130,8 +130,7 @@ rf_status rf_conversation_tokens(const rf_conversation *conversation, rf_tokens 
     rf_status status = rf_conversation_render(conversation, &text, err);
     if (status == RF_OK) {
         /* A template that writes the first token itself must not be given a second one. */
-        rf_str bos = roles->bos >= 0 ? rf_tokenizer_text(conversation->tokenizer, roles->bos)
-                                     : (rf_str){"", 0};
+        rf_str bos = rf_token_text(conversation->tokenizer, roles->bos);
         bool has_bos = bos.len > 0 && rf_str_starts(rf_buf_view(&text), bos);
         rf_encode_options encode = {.add_special = roles->add_bos && !has_bos,
                                     .parse_special = true};

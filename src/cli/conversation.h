@@ -5,6 +5,8 @@
 #ifndef RF_CLI_CONVERSATION_H
 #define RF_CLI_CONVERSATION_H
 
+#include <jansson.h>
+
 #include "chat/template.h"
 #include "cli/session.h"
 
@@ -36,8 +38,7 @@ RF_NODISCARD rf_status rf_conversation_render(const rf_conversation *conversatio
 RF_NODISCARD rf_status rf_conversation_tokens(const rf_conversation *conversation, rf_tokens *out,
                                               rf_error *err);
 
-/* Sets name to the text of token id, "" when the vocabulary has none. */
-void rf_conversation_set_token(json_t *context, const char *name, const rf_tokenizer *tokenizer,
-                               int32_t id, bool *ok);
+/* The text of a token that may be absent (-1: empty). */
+rf_str rf_token_text(const rf_tokenizer *tokenizer, int32_t id);
 
 #endif
