@@ -55,7 +55,6 @@ static rf_status bind_memory(rf_cpu_backend *b, rf_progress_fn progress, void *u
     RF_TRY(take(memory->weights_bytes, "the weights", &b->weights, err));
     RF_TRY(take(memory->kv_bytes, "the KV cache", &b->kv, err));
     RF_TRY(take(memory->workspace_bytes, "the workspace", &b->workspace, err));
-    memset(b->workspace, 0, (size_t)memory->workspace_bytes);
     return rf_cpu_pack(b, progress, user, err);
 }
 

@@ -15,8 +15,6 @@
 #define RF_DECLARE_kv_store(isa)                                                       \
     void rf_kv_store_##isa(const rf_kv_layout *layout, const float *k, const float *v, \
                            uint32_t slot, uint8_t *head)
-#define RF_DECLARE_kv_load(isa) \
-    void rf_kv_load_##isa(const rf_kv_layout *layout, const uint8_t *head, float *k, float *v)
 #define RF_DECLARE_attention(isa) void rf_attention_##isa(const rf_attention_tile *tile)
 
 #define X(slot, isa, needs, tolerance) RF_DECLARE_##slot(isa);

@@ -25,6 +25,6 @@ void rf_kernels_choose(uint32_t features, rf_kernels *out) {
 }
 
 size_t rf_attention_scratch(const rf_kv_layout *layout) {
-    size_t dims = (size_t)layout->head_dim + rf_kv_padded(layout->head_dim_v);
-    return layout->block_tokens * (dims + RF_ATTENTION_QUERIES);
+    size_t dims = layout->head_dim, padded = rf_kv_padded(layout->head_dim_v);
+    return layout->block_tokens * (RF_ATTENTION_QUERIES + (dims > padded ? dims : padded));
 }

@@ -50,22 +50,17 @@ typedef void (*rf_rope_fn)(const rf_rope_args *args, const float *in, float *out
 typedef void (*rf_kv_store_fn)(const rf_kv_layout *layout, const float *k, const float *v,
                                uint32_t slot, uint8_t *head);
 
-/* Columns of a value row in the tiles that attention works on. */
+/* Columns of a row of acc: vectors are whole, what is beyond head_dim_v is 0. */
 static inline uint32_t rf_kv_padded(uint32_t head_dim_v) { return (head_dim_v + 15) / 16 * 16; }
-/* Decodes one head of a block to k [head_dim][block_tokens] and v [block_tokens][padded], the
- * padding zero. */
-typedef void (*rf_kv_load_fn)(const rf_kv_layout *layout, const uint8_t *head, float *k, float *v);
-
 /*
  * Part of flash attention (Dao, "FlashAttention-2", 2023): queries of one head of k and v against
  * positions begin … end-1. Query i sees positions p with first[i] <= p < last[i]. Written for each
  * query: the largest logit (-infinity if it sees none), the sum of exp(logit - max), and the
  * values weighted by exp(logit - max).
  */
-enum { RF_ATTENTION_QUERIES = 32 };
+enum { RF_ATTENTION_QUERIES = 64 };
 typedef struct rf_attention_tile {
     const rf_kv_layout *layout;
-    rf_kv_load_fn load;
     const uint8_t *slab;  /* this head of block 0 */
     const int32_t *table; /* blocks of the sequence */
     uint32_t begin, end;
@@ -78,10 +73,10 @@ typedef struct rf_attention_tile {
     float *acc;                   /* [n_queries][rf_kv_padded(head_dim_v)] */
 } rf_attention_tile;
 typedef void (*rf_attention_fn)(const rf_attention_tile *tile);
-/* A decoded block of k and v, and the logits of RF_ATTENTION_QUERIES against it. */
+/* The logits of RF_ATTENTION_QUERIES against a block, and its decoded k or v. */
 size_t rf_attention_scratch(const rf_kv_layout *layout);
 
-#define RF_KERNEL_SLOTS(X) X(norm) X(act) X(finish) X(rope) X(kv_store) X(kv_load) X(attention)
+#define RF_KERNEL_SLOTS(X) X(norm) X(act) X(finish) X(rope) X(kv_store) X(attention)
 
 typedef struct rf_kernels {
 #define X(slot) rf_##slot##_fn slot;

@@ -88,7 +88,6 @@ static void run_part(const attention_job *job, const task *t, uint32_t part, sta
     size_t table = (size_t)job->kv_group * (size_t)batch->n_seqs + (size_t)t->tile.seq;
     rf_attention_tile tile = {
         .layout = layout,
-        .load = b->plan.kernels.kv_load,
         .slab = b->kv + b->plan.kv_offsets[job->op->kv_layer] + t->head_kv * layout->head_bytes,
         .table = batch->block_tables + table * (size_t)batch->table_stride,
         .begin = begin < t->begin ? t->begin : begin,
