@@ -70,8 +70,9 @@ static rf_status load_merge(rf_bpe *bpe, const rf_gguf_key *key, uint64_t i, rf_
     bpe->results[i] = (uint32_t)result;
     uint64_t pair = pair_key((uint32_t)left, (uint32_t)right);
     size_t slot = pair_slot(bpe, pair);
-    if (bpe->pairs[slot] == empty_slot)
-        bpe->pairs[slot] = pair | i;
+    if (bpe->pairs[slot] != empty_slot)
+        return bad_merge(err, key, i, merge, "a pair that no merge before has");
+    bpe->pairs[slot] = pair | i;
     return RF_OK;
 }
 

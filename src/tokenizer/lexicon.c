@@ -1,7 +1,6 @@
 #include "tokenizer/lexicon.h"
 
 #include "base/alloc.h"
-#include "base/utf8.h"
 
 /* Byte d of the text, or -1 past its end. */
 static int byte_at(const rf_vocab *vocab, uint32_t id, size_t d) {
@@ -96,8 +95,7 @@ bool rf_lexicon_build(rf_lexicon *lexicon, const rf_vocab *vocab, unsigned types
         uint32_t k = 0;
         for (uint32_t id = 0; id < vocab->n; id++) {
             rf_str text = rf_vocab_text(vocab, id);
-            if (!rf_vocab_is(vocab, id, types) || text.len == 0 || text.len > max_bytes ||
-                rf_utf8_valid_prefix(text.ptr, text.len) < text.len)
+            if (!rf_vocab_is(vocab, id, types) || text.len == 0 || text.len > max_bytes)
                 continue;
             if (pass > 0)
                 lexicon->ids[k] = id;

@@ -13,8 +13,7 @@ typedef struct rf_lexicon {
     uint32_t first[257];   /* ids[first[b] … first[b + 1]) begin with byte b */
 } rf_lexicon;
 
-/* Tokens of the given types whose text is valid UTF-8 of 1 to max_bytes bytes. False: out of
- * memory. */
+/* Tokens of the given types whose text has 1 to max_bytes bytes. False: out of memory. */
 RF_NODISCARD bool rf_lexicon_build(rf_lexicon *lexicon, const rf_vocab *vocab, unsigned types,
                                    size_t max_bytes);
 void rf_lexicon_deinit(rf_lexicon *lexicon);

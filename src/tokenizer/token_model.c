@@ -3,8 +3,6 @@
 #include "base/log.h"
 #include "tokenizer/nfc.h"
 
-static const rf_str escaped_space = {"\xe2\x96\x81", 3};
-
 static rf_status load_flag(const rf_gguf *gguf, const char *key, bool *flag, rf_error *err) {
     return rf_gguf_find_key(gguf, rf_str_of(key)) ? rf_gguf_get_bool(gguf, key, flag, err) : RF_OK;
 }
@@ -56,25 +54,11 @@ static rf_status load_gemma4(rf_tokenizer *tokenizer, const rf_gguf *gguf, rf_er
 
 static void unload_bpe(rf_tokenizer *tokenizer) { rf_bpe_deinit(&tokenizer->bpe); }
 
-/* Spaces as U+2581, with one in front where prefix is set. */
-static void append_escaped(rf_str text, bool prefix, rf_buf *out) {
-    if (prefix)
-        rf_buf_str(out, escaped_space);
-    for (size_t i = 0; i < text.len;) {
-        const char *space = memchr(text.ptr + i, ' ', text.len - i);
-        size_t end = space ? (size_t)(space - text.ptr) : text.len;
-        rf_buf_append(out, text.ptr + i, end - i);
-        if (space)
-            rf_buf_str(out, escaped_space);
-        i = end + (space != NULL);
-    }
-}
-
 static bool encode_bpe(const rf_tokenizer *tokenizer, rf_str fragment, rf_encode_scratch *scratch,
                        rf_tokens *out) {
     rf_buf_clear(&scratch->text);
     if (tokenizer->pre->flags & RF_PRETOKENIZER_RAW) {
-        append_escaped(fragment, false, &scratch->text);
+        rf_normalizer_append(&tokenizer->normalizer, fragment, &scratch->text);
         fragment = rf_buf_view(&scratch->text);
     } else if (tokenizer->nfc && !rf_nfc_is_trivial(fragment)) {
         rf_nfc_append(fragment, &scratch->text);
@@ -90,14 +74,19 @@ static bool encode_bpe(const rf_tokenizer *tokenizer, rf_str fragment, rf_encode
     return true;
 }
 
-static rf_status load_spm(rf_tokenizer *tokenizer, const rf_gguf *gguf, rf_error *err) {
-    rf_role_defaults defaults = {1, 2, 0, true, false, false};
-    tokenizer->space_prefix = true;
-    RF_TRY(load_flag(gguf, "tokenizer.ggml.add_space_prefix", &tokenizer->space_prefix, err));
-    tokenizer->strip_leading_space = tokenizer->space_prefix;
+static rf_status load_sentencepiece(rf_tokenizer *tokenizer, const rf_gguf *gguf,
+                                    rf_role_defaults defaults, rf_error *err) {
+    tokenizer->normalizer.space_prefix = true;
+    RF_TRY(rf_normalizer_load(&tokenizer->normalizer, gguf, err));
+    tokenizer->strip_leading_space = tokenizer->normalizer.space_prefix;
     RF_TRY(rf_vocab_load_roles(&tokenizer->vocab, gguf, defaults, err));
     RF_TRY(rf_vocab_load_scores(&tokenizer->vocab, gguf, err));
-    RF_TRY(rf_vocab_make_pieces(&tokenizer->vocab, RF_PIECES_SPACES, err));
+    return rf_vocab_make_pieces(&tokenizer->vocab, RF_PIECES_SPACES, err);
+}
+
+static rf_status load_spm(rf_tokenizer *tokenizer, const rf_gguf *gguf, rf_error *err) {
+    rf_role_defaults defaults = {1, 2, 0, true, false, false};
+    RF_TRY(load_sentencepiece(tokenizer, gguf, defaults, err));
     rf_spm_load(&tokenizer->spm, &tokenizer->vocab);
     return RF_OK;
 }
@@ -107,20 +96,15 @@ static void unload_nothing(rf_tokenizer *tokenizer) { (void)tokenizer; }
 static bool encode_spm(const rf_tokenizer *tokenizer, rf_str fragment, rf_encode_scratch *scratch,
                        rf_tokens *out) {
     rf_buf_clear(&scratch->text);
-    append_escaped(fragment, tokenizer->space_prefix, &scratch->text);
+    rf_normalizer_append(&tokenizer->normalizer, fragment, &scratch->text);
     return !scratch->text.failed &&
            rf_spm_encode(&tokenizer->spm, rf_buf_view(&scratch->text), &scratch->merger, out);
 }
 
 static rf_status load_unigram(rf_tokenizer *tokenizer, const rf_gguf *gguf, rf_error *err) {
     rf_role_defaults defaults = {-1, 1, 2, false, true, false};
-    tokenizer->space_prefix = true;
-    RF_TRY(load_flag(gguf, "tokenizer.ggml.add_space_prefix", &tokenizer->space_prefix, err));
-    tokenizer->strip_leading_space = tokenizer->space_prefix;
-    RF_TRY(rf_vocab_load_roles(&tokenizer->vocab, gguf, defaults, err));
-    RF_TRY(rf_vocab_load_scores(&tokenizer->vocab, gguf, err));
-    RF_TRY(rf_vocab_make_pieces(&tokenizer->vocab, RF_PIECES_SPACES, err));
-    return rf_unigram_load(&tokenizer->unigram, &tokenizer->vocab, gguf, err);
+    RF_TRY(load_sentencepiece(tokenizer, gguf, defaults, err));
+    return rf_unigram_load(&tokenizer->unigram, &tokenizer->vocab, err);
 }
 
 static void unload_unigram(rf_tokenizer *tokenizer) { rf_unigram_deinit(&tokenizer->unigram); }
@@ -128,7 +112,7 @@ static void unload_unigram(rf_tokenizer *tokenizer) { rf_unigram_deinit(&tokeniz
 static bool encode_unigram(const rf_tokenizer *tokenizer, rf_str fragment,
                            rf_encode_scratch *scratch, rf_tokens *out) {
     rf_buf_clear(&scratch->text);
-    rf_unigram_normalize(&tokenizer->unigram, fragment, tokenizer->space_prefix, &scratch->text);
+    rf_normalizer_append(&tokenizer->normalizer, fragment, &scratch->text);
     return !scratch->text.failed &&
            rf_unigram_encode(&tokenizer->unigram, rf_buf_view(&scratch->text), &scratch->lattice,
                              out);

@@ -6,6 +6,7 @@
 #define RF_TOKENIZER_TOKEN_MODEL_H
 
 #include "tokenizer/bpe.h"
+#include "tokenizer/normalizer.h"
 #include "tokenizer/special_tokens.h"
 #include "tokenizer/spm.h"
 #include "tokenizer/unigram.h"
@@ -33,7 +34,7 @@ struct rf_tokenizer {
     rf_vocab vocab;
     rf_special_tokens special;
     bool nfc;                 /* text is normalised first */
-    bool space_prefix;        /* fragments begin with a space that decoding takes away */
+    rf_normalizer normalizer; /* of the SentencePiece models and of raw BPE */
     bool strip_leading_space; /* decoding drops one space at the start */
     rf_bpe bpe;
     rf_spm spm;

@@ -18,8 +18,7 @@ void rf_lattice_deinit(rf_lattice *lattice) {
     *lattice = (rf_lattice){0};
 }
 
-rf_status rf_unigram_load(rf_unigram *unigram, const rf_vocab *vocab, const rf_gguf *gguf,
-                          rf_error *err) {
+rf_status rf_unigram_load(rf_unigram *unigram, const rf_vocab *vocab, rf_error *err) {
     const unsigned types = RF_TOKEN_TYPE_BIT(RF_TOKEN_NORMAL) |
                            RF_TOKEN_TYPE_BIT(RF_TOKEN_USER_DEFINED) |
                            RF_TOKEN_TYPE_BIT(RF_TOKEN_UNUSED);
@@ -28,10 +27,6 @@ rf_status rf_unigram_load(rf_unigram *unigram, const rf_vocab *vocab, const rf_g
         return rf_fail(err, RF_ERR_INVALID,
                        "key tokenizer.ggml.unknown_token_id: found none, expected the token for "
                        "unknown text");
-    static const char merge_key[] = "tokenizer.ggml.remove_extra_whitespaces";
-    if (rf_gguf_find_key(gguf, RF_STR("tokenizer.ggml.remove_extra_whitespaces")))
-        RF_TRY(rf_gguf_get_bool(gguf, merge_key, &unigram->merge_spaces, err));
-    RF_TRY(rf_charsmap_load(&unigram->charsmap, gguf, err));
     float lowest = FLT_MAX;
     for (uint32_t id = 0; id < vocab->n; id++)
         if (vocab->type[id] == RF_TOKEN_NORMAL && vocab->score[id] < lowest)
@@ -43,29 +38,6 @@ rf_status rf_unigram_load(rf_unigram *unigram, const rf_vocab *vocab, const rf_g
 }
 
 void rf_unigram_deinit(rf_unigram *unigram) { rf_lexicon_deinit(&unigram->lexicon); }
-
-void rf_unigram_normalize(const rf_unigram *unigram, rf_str text, bool space_prefix, rf_buf *out) {
-    static const rf_str space = {"\xe2\x96\x81", 3};
-    bool prefix = space_prefix, in_word = false;
-    for (size_t at = 0; at < text.len;) {
-        size_t used = 0;
-        rf_str piece = rf_charsmap_apply(&unigram->charsmap, rf_str_sub(text, at, text.len), &used);
-        for (size_t i = 0; i < piece.len; i++) {
-            if (piece.ptr[i] == ' ') {
-                in_word = false;
-                if (!unigram->merge_spaces)
-                    rf_buf_str(out, space);
-                continue;
-            }
-            if (!in_word && (prefix || unigram->merge_spaces))
-                rf_buf_str(out, space);
-            prefix = prefix && in_word;
-            in_word = true;
-            rf_buf_put(out, piece.ptr[i]);
-        }
-        at += used;
-    }
-}
 
 static void improve(struct rf_lattice_node *node, double score, size_t from, int32_t id) {
     if (score > node->score)

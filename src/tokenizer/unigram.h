@@ -5,15 +5,12 @@
 #ifndef RF_TOKENIZER_UNIGRAM_H
 #define RF_TOKENIZER_UNIGRAM_H
 
-#include "tokenizer/charsmap.h"
 #include "tokenizer/lexicon.h"
 
 typedef struct rf_unigram {
     const rf_vocab *vocab; /* borrowed; with scores */
     rf_lexicon lexicon;
-    rf_charsmap charsmap;
     double unknown_score;
-    bool merge_spaces; /* runs of spaces count as one, at the ends as none */
 } rf_unigram;
 
 /* Scratch of one encode call: the best way to reach each byte. */
@@ -23,12 +20,9 @@ typedef struct rf_lattice {
 } rf_lattice;
 void rf_lattice_deinit(rf_lattice *lattice);
 
-RF_NODISCARD rf_status rf_unigram_load(rf_unigram *unigram, const rf_vocab *vocab,
-                                       const rf_gguf *gguf, rf_error *err);
+RF_NODISCARD rf_status rf_unigram_load(rf_unigram *unigram, const rf_vocab *vocab, rf_error *err);
 void rf_unigram_deinit(rf_unigram *unigram);
 
-/* Appends the text as the model sees it; a failure is left in out->failed. */
-void rf_unigram_normalize(const rf_unigram *unigram, rf_str text, bool space_prefix, rf_buf *out);
 /* Appends the ids of normalised text; false: out of memory. */
 RF_NODISCARD bool rf_unigram_encode(const rf_unigram *unigram, rf_str text, rf_lattice *lattice,
                                     rf_tokens *out);

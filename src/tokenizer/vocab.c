@@ -1,6 +1,7 @@
 #include "tokenizer/vocab.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #include "base/alloc.h"
 #include "base/map.h"
@@ -97,11 +98,11 @@ rf_status rf_vocab_load_scores(rf_vocab *vocab, const rf_gguf *gguf, rf_error *e
         return no_memory(err, "the scores", vocab->n);
     for (uint32_t id = 0; id < vocab->n; id++) {
         float score = (float)rf_gguf_item_float(key, id);
-        if (score != score)
+        if (!isfinite(score))
             return rf_fail(err, RF_ERR_INVALID,
                            "key %s at byte %" PRIu64 ": token %" PRIu32
-                           ": found NaN, expected a number",
-                           scores_key, key->offset, id);
+                           ": found %f, expected a finite number",
+                           scores_key, key->offset, id, (double)score);
         vocab->score[id] = score;
     }
     return RF_OK;

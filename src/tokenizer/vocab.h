@@ -1,7 +1,7 @@
 /*
- * The vocabulary of a GGUF file: texts (borrowed from the mapping), types, scores, what each token
- * decodes to, roles, and the lookup from text to id. Immutable after loading; any thread. Ids fit
- * in 21 bits.
+ * The vocabulary of a GGUF file: texts (borrowed from the mapping, UTF-8 without NUL), types,
+ * scores, what each token decodes to, roles, and the lookup from text to id. Immutable after
+ * loading; any thread. Ids fit in 21 bits.
  */
 #ifndef RF_TOKENIZER_VOCAB_H
 #define RF_TOKENIZER_VOCAB_H

@@ -48,6 +48,13 @@ static bool is_dropped(uint32_t c) {
            category == UTF8PROC_CATEGORY_CO;
 }
 
+/* The mark of a word's beginning belongs to the first token and is none alone; later tokens that
+ * begin with it are other words, but for the one that stands for U+2581 itself. */
+static bool fits(rf_str word, size_t at, size_t n) {
+    bool marked = rf_str_starts(rf_str_sub(word, at, word.len), RF_STR("\xe2\x96\x81"));
+    return at == 0 ? n > 3 : !marked || n == 3;
+}
+
 /* Longest tokens from the left; a word that leaves a rest is unknown as a whole. */
 static bool encode_word(const rf_wordpiece *wordpiece, rf_str word, size_t n_chars,
                         rf_tokens *out) {
@@ -58,7 +65,7 @@ static bool encode_word(const rf_wordpiece *wordpiece, rf_str word, size_t n_cha
         rf_lexicon_walk walk = rf_lexicon_start(&wordpiece->lexicon, word.ptr[at]);
         while (n_chars <= MAX_WORD_CHARS && walk.lo < walk.hi) {
             int32_t id = rf_lexicon_exact(&wordpiece->lexicon, &walk);
-            if (id >= 0 && !(at == 0 && walk.depth == 3)) { /* not the mark alone */
+            if (id >= 0 && fits(word, at, walk.depth)) {
                 best = id;
                 best_bytes = walk.depth;
             }
