@@ -62,18 +62,43 @@ static bool float_binary(rf_vm *vm, rf_jbinary op, double a, double b, rf_jv *ou
     }
 }
 
+static bool is_exact(rf_jv v) { /* does a double hold it? */
+    return v.type != RF_J_BIG && rf_jv_small(v) >= -(INT64_C(1) << 53) &&
+           rf_jv_small(v) <= INT64_C(1) << 53;
+}
+
+/* Correctly rounded quotient: 66 bits of it with a sticky bit, scaled. */
+static bool true_divide(rf_vm *vm, rf_jv a, rf_jv b, rf_jv *out) {
+    if (is_exact(a) && is_exact(b)) {
+        *out = rf_jv_float((double)rf_jv_small(a) / (double)rf_jv_small(b));
+        return true;
+    }
+    bool negative = rf_number_is_negative(a) != rf_number_is_negative(b);
+    int shift = 66 - (int)rf_bigint_bits(a) + (int)rf_bigint_bits(b);
+    rf_jv scale, q, rest, doubled;
+    if ((rf_number_is_negative(a) && !rf_number_negate(vm, a, &a)) ||
+        (rf_number_is_negative(b) && !rf_number_negate(vm, b, &b)) ||
+        !rf_bigint_pow(vm, rf_jv_int(2), (uint64_t)(shift < 0 ? -shift : shift), &scale) ||
+        !rf_bigint_mul(vm, shift < 0 ? b : a, scale, shift < 0 ? &b : &a) ||
+        !rf_bigint_divmod(vm, a, b, &q, &rest) || !rf_bigint_add(vm, q, q, false, &doubled))
+        return false;
+    bool sticky = rest.type == RF_J_BIG || rf_jv_small(rest) != 0;
+    if (!rf_bigint_add(vm, doubled, rf_jv_int(sticky), false, &q))
+        return false;
+    double value = ldexp(rf_number_double(q), -shift - 1);
+    if (!isfinite(value))
+        return overflow(vm, "integer division result too large for a float");
+    *out = rf_jv_float(negative ? -value : value);
+    return true;
+}
+
 static bool int_divide(rf_vm *vm, rf_jbinary op, rf_jv a, rf_jv b, rf_jv *out) {
     if (b.type != RF_J_BIG && rf_jv_small(b) == 0)
         return zero_division(vm, op == RF_JB_DIV   ? "division by zero"
                                  : op == RF_JB_MOD ? "integer modulo by zero"
                                                    : "integer division or modulo by zero");
-    if (op == RF_JB_DIV) {
-        double x = rf_number_double(a), y = rf_number_double(b);
-        if (!isfinite(x) || !isfinite(y))
-            return overflow(vm, "integer division result too large for a float");
-        *out = rf_jv_float(x / y);
-        return true;
-    }
+    if (op == RF_JB_DIV)
+        return true_divide(vm, a, b, out);
     if (a.type != RF_J_BIG && b.type != RF_J_BIG && rf_jv_small(a) != INT64_MIN) {
         int64_t x = rf_jv_small(a), y = rf_jv_small(b), rest = x % y, quotient = x / y;
         if (rest != 0 && (rest < 0) != (y < 0)) {

@@ -118,6 +118,7 @@ rf_status rf_jc_nest_push(rf_jcompiler *c, rf_jnest_kind kind, int32_t a, int32_
 rf_jnest rf_jc_nest_pop(rf_jcompiler *c);
 bool rf_jc_inside(const rf_jcompiler *c, rf_jnest_kind kind);
 rf_status rf_jc_leave_loop(rf_jcompiler *c, bool is_break); /* break and continue */
+bool rf_jc_conditional(const rf_jcompiler *c);              /* in a branch of the current scope? */
 rf_status rf_jc_hide_names(rf_jcompiler *c);                /* fills the scopes' hidden names */
 
 /* jinja_assign.c: targets parsed onto c->targets */

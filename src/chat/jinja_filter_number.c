@@ -244,7 +244,7 @@ FILTER(filesizeformat) {
     if (bytes == 1)
         return rf_vm_string(vm, out, "1 Byte");
     if (bytes < base)
-        return rf_vm_string(vm, out, "%.0f Bytes", trunc(bytes));
+        return rf_vm_string(vm, out, "%.0f Bytes", trunc(bytes) + 0.0);
     size_t i = 0;
     for (;; i++) {
         unit *= base;

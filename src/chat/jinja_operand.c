@@ -221,12 +221,30 @@ static rf_status dotted_name(rf_jcompiler *c, rf_str *name) {
     return RF_OK;
 }
 
+/* Inside an if statement, or a tag with an inline if, the code may never be reached. */
+static bool may_skip(const rf_jcompiler *c) {
+    if (rf_jc_conditional(c))
+        return true;
+    size_t i = c->pos;
+    while (i > 0 && c->tokens[i - 1].type != RF_JT_BLOCK_BEGIN &&
+           c->tokens[i - 1].type != RF_JT_VARIABLE_BEGIN)
+        i--;
+    for (; c->tokens[i].type != RF_JT_BLOCK_END && c->tokens[i].type != RF_JT_VARIABLE_END &&
+           c->tokens[i].type != RF_JT_EOF;
+         i++)
+        if (c->tokens[i].type == RF_JT_NAME && rf_str_is(c->tokens[i].text, "if"))
+            return true;
+    return false;
+}
+
 /* Filters and tests: unknown ones fail at compile time, in a branch when they are reached. */
 static rf_status emit_applied(rf_jcompiler *c, bool is_filter, rf_str name, int32_t shape) {
     int row = is_filter ? rf_filter_find(name) : rf_test_find(name);
     c->last_is_call = false;
     if (row >= 0)
         return rf_jc_emit(c, is_filter ? RF_JOP_FILTER : RF_JOP_TEST, 0, shape, row);
+    if (!may_skip(c))
+        return rf_jc_fail(c, "No %s named '%.*s'", is_filter ? "filter" : "test", RF_STR_ARG(name));
     return rf_jc_emit_const(c, is_filter ? RF_JOP_NO_FILTER : RF_JOP_NO_TEST, rf_jv_str(name));
 }
 

@@ -147,6 +147,7 @@ static bool directive(percent *p, rf_buf *out) {
     rf_vm *vm = p->vm;
     rf_jspec spec = {.fill = " ", .n_fill = 1, .width = -1, .precision = -1, .align = '>'};
     rf_jv v = rf_jv_of(RF_J_MISSING);
+    size_t start = p->at;
     if (p->at < p->s.len && p->s.ptr[p->at] == '(' && !keyed_arg(p, &v))
         return false;
     for (; p->at < p->s.len && p->s.ptr[p->at] && strchr("-+ #0", p->s.ptr[p->at]); p->at++) {
@@ -181,7 +182,7 @@ static bool directive(percent *p, rf_buf *out) {
     if (p->at >= p->s.len)
         return incomplete(vm);
     char type = p->s.ptr[p->at++];
-    if (type == '%') {
+    if (type == '%' && p->at == start + 1) {
         rf_buf_put(out, '%');
         return true;
     }
@@ -213,7 +214,8 @@ bool rf_jv_percent(rf_vm *vm, rf_jv format, rf_jv args, rf_jv *out) {
     }
     /* arguments that nothing used are an error, but for mappings */
     bool tuple = args.type == RF_J_TUPLE;
-    bool mapping = args.type == RF_J_DICT || args.type == RF_J_LIST || args.type == RF_J_UNDEFINED;
+    bool mapping = args.type == RF_J_DICT || args.type == RF_J_LIST ||
+                   args.type == RF_J_UNDEFINED || args.type == RF_J_RANGE;
     if (ok && (tuple ? p.used < args.u.seq->n : p.used == 0 && !mapping))
         ok = rf_vm_fail(vm, RF_TEMPLATE_TYPE,
                         "not all arguments converted during string formatting");

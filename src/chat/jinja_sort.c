@@ -39,13 +39,15 @@ static bool one_key(rf_vm *vm, rf_jv item, rf_jv path, bool fold, rf_jv fallback
     return rf_jv_path(vm, item, path, fallback, key) && (!fold || rf_jkey_fold(vm, key));
 }
 
-/* Keys of sort: "a,b" sorts by several attributes. */
+/* Keys of sort: "a,b" sorts by several attributes. A key is always a list, as in Jinja: items that
+ * are equal without having an order then sort, too. */
 static bool sort_key(rf_vm *vm, rf_jv item, rf_jv path, bool fold, rf_jv *key) {
     rf_str rest = path.type == RF_J_STR ? rf_jv_view(path) : (rf_str){0};
     rf_jv missing = rf_jv_of(RF_J_MISSING);
-    if (!rest.len || !memchr(rest.ptr, ',', rest.len))
-        return one_key(vm, item, path, fold, missing, key);
     rf_jv parts[32];
+    if (!rest.len || !memchr(rest.ptr, ',', rest.len))
+        return one_key(vm, item, path, fold, missing, &parts[0]) &&
+               rf_vm_list(vm, RF_J_LIST, parts, 1, key);
     size_t n = 0;
     for (bool more = true; more && n < 32;) {
         const char *comma = rest.len ? memchr(rest.ptr, ',', rest.len) : NULL;

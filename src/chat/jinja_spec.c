@@ -121,7 +121,7 @@ static void float_general(double f, int64_t precision, bool alternate, char *tex
     (void)snprintf(text, size, "%.*e", p - 1, f);
     const char *e = strchr(text, 'e');
     int exponent = e ? (int)strtol(e + 1, NULL, 10) : 0;
-    if (exponent < -4 || exponent >= p - (p > 1)) {
+    if (exponent < -4 || exponent >= p - 1) {
         if (!alternate)
             strip_zeros(text);
         return;

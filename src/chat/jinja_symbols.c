@@ -49,8 +49,7 @@ void rf_jc_scope_close(rf_jcompiler *c) {
     c->scope = c->code.scopes[c->scope].parent;
 }
 
-/* Is the code in a branch of the current scope? */
-static bool conditional(const rf_jcompiler *c) {
+bool rf_jc_conditional(const rf_jcompiler *c) {
     for (uint32_t i = c->n_nest; i-- > 0;) {
         if (c->nest[i].kind == RF_JNEST_IF)
             return true;
@@ -93,7 +92,7 @@ rf_status rf_jc_touch(rf_jcompiler *c, int32_t name, rf_jtouch how) {
     rf_jsymbol *s = slot(c->symbols, c->cap_symbols, c->scope, name);
     if (s->used)
         return RF_OK;
-    *s = (rf_jsymbol){c->scope, name, true, how == RF_JTOUCH_STORE && !conditional(c)};
+    *s = (rf_jsymbol){c->scope, name, true, how == RF_JTOUCH_STORE && !rf_jc_conditional(c)};
     c->n_symbols++;
     return RF_OK;
 }

@@ -10,6 +10,7 @@ typedef struct wrapper {
     rf_str separator;
     int64_t width, column; /* characters of the line being filled */
     size_t line_start;     /* where it starts in out */
+    bool due;              /* a line end, once something follows */
     bool any_line, break_words, break_hyphens;
 } wrapper;
 
@@ -22,11 +23,18 @@ static void trim_line(wrapper *w) {
 
 static void new_line(wrapper *w) {
     trim_line(w);
-    if (w->out->len > w->line_start || w->column > 0)
-        rf_buf_str(w->out, w->separator);
-    w->line_start = w->out->len;
+    w->due = w->out->len > w->line_start || w->column > 0;
     w->column = 0;
     w->any_line = true;
+}
+
+static void put(wrapper *w, rf_str text) {
+    if (w->due) {
+        rf_buf_str(w->out, w->separator);
+        w->line_start = w->out->len;
+    }
+    w->due = false;
+    rf_buf_str(w->out, text);
 }
 
 /* One chunk: a word, a piece of a word up to a hyphen, or white space. */
@@ -49,7 +57,7 @@ static void put_chunk(wrapper *w, rf_str chunk) {
             room = w->width;
         }
         size_t cut = rf_chars_offset(chunk, (size_t)room);
-        rf_buf_str(w->out, rf_str_sub(chunk, 0, cut));
+        put(w, rf_str_sub(chunk, 0, cut));
         w->column += room;
         chunk = rf_str_sub(chunk, cut, chunk.len);
         len -= room;
@@ -58,7 +66,7 @@ static void put_chunk(wrapper *w, rf_str chunk) {
     }
     if (w->column + len > w->width && w->column > 0)
         new_line(w);
-    rf_buf_str(w->out, chunk);
+    put(w, chunk);
     w->column += len;
 }
 
@@ -108,7 +116,7 @@ FILTER(wordwrap) {
             rf_buf_str(w.out, w.separator);
         w.line_start = w.out->len;
         w.column = 0;
-        w.any_line = false;
+        w.any_line = w.due = false;
         for (size_t i = at, next; i < end; i = next) {
             next = chunk_end(&w, rf_str_sub(s, 0, end), i);
             put_chunk(&w, rf_str_sub(s, i, next));

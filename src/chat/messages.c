@@ -1,7 +1,6 @@
 #include "chat/messages.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 
 #include "base/utf8.h"
 #include "chat/jinja_chars.h"
@@ -91,9 +90,14 @@ static json_t *final_text(json_t *messages, json_t **owner, const char **key) {
     return NULL;
 }
 
-/* Puts the tag behind the final text; *tagged (caller frees with free) is the new array and
- * *stripped (caller frees with rf_buf_deinit) the text that must appear in the prompt. */
-static rf_status tag_final(rf_str messages, char **tagged, rf_buf *stripped, rf_buf *out,
+static int write_json(const char *bytes, size_t n, void *out) {
+    rf_buf_append(out, bytes, n);
+    return ((rf_buf *)out)->failed ? -1 : 0;
+}
+
+/* Puts the tag behind the final text; *tagged becomes the new array and *stripped the text that
+ * must appear in the prompt. */
+static rf_status tag_final(rf_str messages, rf_buf *tagged, rf_buf *stripped, rf_buf *out,
                            rf_template_error_kind *kind, rf_error *err) {
     json_error_t problem;
     json_t *owner, *array = json_loadb(messages.ptr, messages.len, 0, &problem);
@@ -117,10 +121,10 @@ static rf_status tag_final(rf_str messages, char **tagged, rf_buf *stripped, rf_
     rf_buf_text(&whole, FINAL_TAG);
     bool ok = !whole.failed && !stripped->failed &&
               json_object_set_new(owner, key, json_stringn(whole.data, whole.len)) == 0;
-    *tagged = ok ? json_dumps(array, JSON_COMPACT) : NULL;
+    ok = ok && json_dump_callback(array, write_json, tagged, JSON_COMPACT) == 0;
     rf_buf_deinit(&whole);
     json_decref(array);
-    return *tagged ? RF_OK : rf_fail(err, RF_ERR_NO_MEMORY, "prompt: no memory for the messages");
+    return ok ? RF_OK : rf_fail(err, RF_ERR_NO_MEMORY, "prompt: no memory for the messages");
 }
 
 static const char *find_last(rf_str s, rf_str what) {
@@ -152,25 +156,25 @@ static rf_status cut(rf_buf *out, size_t start, rf_str stripped, rf_template_err
 
 rf_status rf_prompt_render(const rf_template *tmpl, const rf_prompt_request *request, rf_buf *out,
                            rf_template_error_kind *kind, rf_error *err) {
-    char *tagged = NULL;
-    rf_buf context, stripped;
+    rf_buf context, stripped, tagged;
     rf_buf_init(&context, SIZE_MAX / 2);
     rf_buf_init(&stripped, SIZE_MAX / 2);
+    rf_buf_init(&tagged, SIZE_MAX / 2);
     size_t start = out->len;
     rf_status status = RF_OK;
     *kind = RF_TEMPLATE_OTHER;
     if (request->continue_final_message)
         status = tag_final(request->messages, &tagged, &stripped, out, kind, err);
     if (status == RF_OK) {
-        append_context(&context, request, tagged ? rf_str_of(tagged) : request->messages);
+        append_context(&context, request, tagged.len ? rf_buf_view(&tagged) : request->messages);
         status =
             context.failed
                 ? rf_fail(err, RF_ERR_NO_MEMORY, "prompt: no memory for the variables")
                 : rf_template_render(tmpl, rf_buf_view(&context), request->clock, out, kind, err);
     }
-    if (status == RF_OK && tagged)
+    if (status == RF_OK && tagged.len)
         status = cut(out, start, rf_buf_view(&stripped), kind, err);
-    free(tagged);
+    rf_buf_deinit(&tagged);
     rf_buf_deinit(&context);
     rf_buf_deinit(&stripped);
     return status;
