@@ -187,6 +187,15 @@ static inline void rf_q4_k_scales(const uint8_t packed[12], uint8_t scales[8], u
     }
 }
 
+static inline void rf_q4_k_pack_scales(const uint8_t scales[8], const uint8_t mins[8],
+                                       uint8_t packed[12]) {
+    for (int i = 0; i < 4; i++) {
+        packed[i] = (uint8_t)((scales[i] & 63) | scales[i + 4] >> 4 << 6);
+        packed[i + 4] = (uint8_t)((mins[i] & 63) | mins[i + 4] >> 4 << 6);
+        packed[i + 8] = (uint8_t)((scales[i + 4] & 15) | mins[i + 4] << 4);
+    }
+}
+
 /* Q3_K: 12 bytes hold 16 scales of 6 bits, stored plus 32. */
 static inline void rf_q3_k_scales(const uint8_t packed[12], int8_t scales[16]) {
     for (int i = 0; i < 16; i++) {

@@ -1,5 +1,6 @@
+#include "quant/block32.h"
 #include "quant/blocks.h"
-#include "quant/quant.h"
+#include "quant/encode.h"
 
 void rf_dequant_q4_1(const void *src, float *out, size_t n) {
     const rf_block_q4_1 *block = src, *end = block + n / 32;
@@ -9,5 +10,17 @@ void rf_dequant_q4_1(const void *src, float *out, size_t n) {
             out[i] = d * (float)(block->qs[i] & 15) + m;
             out[i + 16] = d * (float)(block->qs[i] >> 4) + m;
         }
+    }
+}
+
+void rf_encode_q4_1(const float *src, const float *importance, size_t n, void *out) {
+    rf_block_q4_1 *block = out;
+    for (size_t at = 0; at < n; at += 32, block++) {
+        uint8_t codes[32];
+        uint16_t d, m;
+        rf_block32_offset(src + at, importance ? importance + at : NULL, 15, codes, &d, &m);
+        block->d = d;
+        block->m = m;
+        rf_pack_nibbles(codes, block->qs);
     }
 }

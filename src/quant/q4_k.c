@@ -1,5 +1,6 @@
 #include "quant/blocks.h"
-#include "quant/quant.h"
+#include "quant/encode.h"
+#include "quant/fit.h"
 
 void rf_dequant_q4_k(const void *src, float *out, size_t n) {
     const rf_block_q4_k *block = src, *end = block + n / 256;
@@ -13,6 +14,23 @@ void rf_dequant_q4_k(const void *src, float *out, size_t n) {
             float scale = d * (float)scales[g], min = dmin * (float)mins[g];
             for (int i = 0; i < 32; i++)
                 out[32 * g + i] = scale * (float)(qs[i] >> shift & 15) - min;
+        }
+    }
+}
+
+void rf_encode_q4_k(const float *src, const float *importance, size_t n, void *out) {
+    rf_block_q4_k *block = out;
+    for (size_t at = 0; at < n; at += 256, block++) {
+        float w[256];
+        rf_affine_fit fit;
+        rf_fit_weights(src + at, importance ? importance + at : NULL, 256, w);
+        rf_fit_affine(src + at, w, 32, 15, 63, &fit);
+        block->d = fit.d;
+        block->dmin = fit.dmin;
+        rf_q4_k_pack_scales(fit.scales, fit.mins, block->scales);
+        for (int i = 0; i < 128; i++) {
+            const uint8_t *codes = fit.codes + 64 * (i / 32) + i % 32;
+            block->qs[i] = (uint8_t)(codes[0] | codes[32] << 4);
         }
     }
 }

@@ -1,5 +1,6 @@
+#include "quant/block32.h"
 #include "quant/blocks.h"
-#include "quant/quant.h"
+#include "quant/encode.h"
 
 void rf_dequant_q5_1(const void *src, float *out, size_t n) {
     const rf_block_q5_1 *block = src, *end = block + n / 32;
@@ -12,5 +13,18 @@ void rf_dequant_q5_1(const void *src, float *out, size_t n) {
             out[i] = d * (float)low + m;
             out[i + 16] = d * (float)high + m;
         }
+    }
+}
+
+void rf_encode_q5_1(const float *src, const float *importance, size_t n, void *out) {
+    rf_block_q5_1 *block = out;
+    for (size_t at = 0; at < n; at += 32, block++) {
+        uint8_t codes[32];
+        uint16_t d, m;
+        rf_block32_offset(src + at, importance ? importance + at : NULL, 31, codes, &d, &m);
+        block->d = d;
+        block->m = m;
+        block->qh = rf_pack_fifth_bits(codes);
+        rf_pack_nibbles(codes, block->qs);
     }
 }

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "quant/quant.h"
+#include "quant/encode.h"
 
 /* Sources may have any alignment, so words are read with memcpy. */
 
@@ -21,5 +21,28 @@ void rf_dequant_bf16(const void *src, float *out, size_t n) {
         uint16_t bf16;
         memcpy(&bf16, bytes + 2 * i, sizeof bf16);
         out[i] = rf_bf16_to_float(bf16);
+    }
+}
+
+void rf_encode_f32(const float *src, const float *importance, size_t n, void *out) {
+    (void)importance;
+    memcpy(out, src, n * sizeof *src);
+}
+
+void rf_encode_f16(const float *src, const float *importance, size_t n, void *out) {
+    (void)importance;
+    char *bytes = out;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half = rf_float_to_half(src[i]);
+        memcpy(bytes + 2 * i, &half, sizeof half);
+    }
+}
+
+void rf_encode_bf16(const float *src, const float *importance, size_t n, void *out) {
+    (void)importance;
+    char *bytes = out;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bf16 = rf_float_to_bf16(src[i]);
+        memcpy(bytes + 2 * i, &bf16, sizeof bf16);
     }
 }
