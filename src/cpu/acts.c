@@ -17,38 +17,68 @@ void rf_acts_place(rf_acts *acts, rf_acts_kind kind, uint32_t n_rows, uint32_t n
     *acts = (rf_acts){.kind = kind, .n_rows = n_rows, .n_cols = n_cols, .panels = memory};
 }
 
-/* The definition: rf_acts_block_avx2 gives the same bits. */
-static void block_plain(const float *x, rf_acts_block out) {
-    uint32_t largest = 0;
+/* Returns 127 / largest, or 0 where every q is 0. */
+static float block_scale(const float *x, float *scale) {
+    float largest = 0;
     for (int i = 0; i < RF_ACTS_BLOCK; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bits &= 0x7FFFFFFFu;
-        largest = bits > largest ? bits : largest; /* NaN above infinity above all numbers */
+        if (!isfinite(x[i])) {
+            *scale = NAN;
+            return 0;
+        }
+        largest = fmaxf(largest, fabsf(x[i]));
     }
-    float scale, inverse = rf_acts_scale(largest, &scale);
-    int halves[2] = {0, 0};
-    for (int i = 0; i < RF_ACTS_BLOCK; i++) {
-        int q = inverse > 0 ? (int)rintf(x[i] * inverse) : 0;
-        out.q[i] = (int8_t)q;
-        halves[i / 16] += q;
+    *scale = largest < RF_ACTS_SMALLEST ? 0 : largest * (1.0f / RF_ACTS_Q_MAX);
+    return largest < RF_ACTS_SMALLEST ? 0 : RF_ACTS_Q_MAX / largest;
+}
+
+/* The definition: rf_acts_eight_avx2 gives the same bits. */
+static void eight_plain(const float *x, uint32_t n, uint8_t *q, size_t q_step, rf_acts_eight *out) {
+    for (uint32_t b = 0; b < n; b++, x += RF_ACTS_BLOCK, q += q_step) {
+        float inverse = block_scale(x, &out->scale[b]);
+        int halves[2] = {0, 0};
+        for (int i = 0; i < RF_ACTS_BLOCK; i++) {
+            int value = inverse > 0 ? (int)rintf(x[i] * inverse) : 0;
+            q[i] = (uint8_t)value;
+            halves[i / 16] += value;
+        }
+        out->sum[b] = out->scale[b] * (float)(halves[0] + halves[1]);
+        out->bias[b] = -128 * (halves[0] + halves[1]);
+        out->halves[b][0] = (int16_t)halves[0];
+        out->halves[b][1] = (int16_t)halves[1];
     }
-    rf_acts_block_finish(out, scale, halves[0], halves[1]);
+}
+
+/* n blocks, from `block` on, of a row: the i_row-th of its panel of width rows. */
+static void eight_store(const rf_acts_eight *eight, uint32_t n, uint8_t *block, uint32_t i_row,
+                        size_t width) {
+    uint8_t *at = block + width * RF_ACTS_BLOCK + 4 * (size_t)i_row;
+    for (uint32_t b = 0; b < n; b++, at += width * RF_ACTS_BLOCK_BYTES) {
+        memcpy(at, &eight->scale[b], 4);
+        memcpy(at + 4 * width, &eight->sum[b], 4);
+        memcpy(at + 8 * width, &eight->bias[b], 4);
+        memcpy(at + 12 * width, &eight->halves[b], 4);
+    }
 }
 
 void rf_acts_fill(const rf_acts *acts, const float *src, size_t src_stride, uint32_t row_begin,
                   uint32_t row_end, uint32_t features) {
     if (acts->kind != RF_ACTS_Q8)
         return;
-    bool wide = (features & RF_CPU_LEVEL_AVX2) == RF_CPU_LEVEL_AVX2;
+    const bool wide = (features & RF_CPU_LEVEL_AVX2) == RF_CPU_LEVEL_AVX2;
+    const uint32_t n_blocks = acts->n_cols / RF_ACTS_BLOCK;
     for (uint32_t row = row_begin; row < row_end; row++) {
         const float *x = src + row * src_stride;
-        uint32_t width;
-        uint8_t *panel = acts->panels + (rf_acts_panel(acts, row, &width) - acts->panels);
-        for (uint32_t col = 0; col < acts->n_cols; col += RF_ACTS_BLOCK) {
-            rf_acts_block out = rf_acts_block_at(panel, row % RF_ACTS_PANEL, width);
-            (wide ? rf_acts_block_avx2 : block_plain)(x + col, out);
-            panel += (size_t)width * RF_ACTS_BLOCK_BYTES;
+        uint32_t width, i_row = row % RF_ACTS_PANEL;
+        uint8_t *block = acts->panels + (rf_acts_panel(acts, row, &width) - acts->panels);
+        const size_t step = (size_t)width * RF_ACTS_BLOCK_BYTES;
+        for (uint32_t b = 0; b < n_blocks; b += RF_ACTS_EIGHT) {
+            uint32_t n = n_blocks - b < RF_ACTS_EIGHT ? n_blocks - b : RF_ACTS_EIGHT;
+            rf_acts_eight eight;
+            (wide ? rf_acts_eight_avx2 : eight_plain)(x + (size_t)b * RF_ACTS_BLOCK, n,
+                                                      block + (size_t)i_row * RF_ACTS_BLOCK, step,
+                                                      &eight);
+            eight_store(&eight, n, block, i_row, width);
+            block += n * step;
         }
     }
 }
