@@ -25,20 +25,29 @@ static bool read_expected(golden_model *golden) {
     return true;
 }
 
-bool golden_model_open(golden_model *golden, const char *folder, const char *name) {
-    char path[256];
+bool golden_model_bind(golden_model *golden, rf_gguf *gguf, uint32_t n_ctx, const char *expected) {
     rf_error err = {0};
-    *golden = (golden_model){0};
-    (void)snprintf(path, sizeof path, "tests/golden/%s/%s.gguf", folder, name);
-    bool whole = rf_gguf_open(path, NULL, &golden->gguf, &err) == RF_OK;
-    (void)snprintf(path, sizeof path, "tests/golden/%s/%s.expected.gguf", folder, name);
-    whole = whole && rf_gguf_open(path, NULL, &golden->expected, &err) == RF_OK &&
-            rf_model_create(golden->gguf, NULL, &golden->model, &err) == RF_OK;
-    if (whole && read_expected(golden))
+    *golden = (golden_model){.gguf = gguf};
+    if (rf_model_create(gguf, &(rf_model_options){.n_ctx = n_ctx}, &golden->model, &err) == RF_OK &&
+        rf_gguf_open(expected, NULL, &golden->expected, &err) == RF_OK && read_expected(golden))
         return true;
-    (void)fprintf(stderr, "%s: %s\n", path, err.text);
+    (void)fprintf(stderr, "%s: %s\n", expected, err.text);
     golden_model_close(golden);
     return false;
+}
+
+bool golden_model_open(golden_model *golden, const char *folder, const char *name) {
+    char path[256];
+    rf_gguf *gguf = NULL;
+    rf_error err = {0};
+    (void)snprintf(path, sizeof path, "tests/golden/%s/%s.gguf", folder, name);
+    if (rf_gguf_open(path, NULL, &gguf, &err) != RF_OK) {
+        (void)fprintf(stderr, "%s: %s\n", path, err.text);
+        *golden = (golden_model){0};
+        return false;
+    }
+    (void)snprintf(path, sizeof path, "tests/golden/%s/%s.expected.gguf", folder, name);
+    return golden_model_bind(golden, gguf, 0, path);
 }
 
 void golden_model_close(golden_model *golden) {

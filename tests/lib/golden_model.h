@@ -19,6 +19,8 @@ typedef struct golden_model {
 
 /* tests/golden/FOLDER/NAME.gguf and NAME.expected.gguf. */
 bool golden_model_open(golden_model *golden, const char *folder, const char *name);
+/* The same of a file that is open (owned from now on, on failure too) for sequences of n_ctx. */
+bool golden_model_bind(golden_model *golden, rf_gguf *gguf, uint32_t n_ctx, const char *expected);
 void golden_model_close(golden_model *golden);
 
 /* A runner on a CPU backend of its own, with room for n_ctx tokens in each of n_seqs sequences. */
