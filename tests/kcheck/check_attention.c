@@ -1,0 +1,229 @@
+/* The cache and attention: stored bytes, softmax over blocks, queries alone and together. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cpu_features.h"
+#include "cpu/kernel_list.h"
+#include "tests/kcheck/kcheck.h"
+
+enum { POSITIONS = 150, MAX_BLOCKS = 16, MAX_QUERIES = RF_ATTENTION_QUERIES };
+
+/* A cache of POSITIONS positions and queries against it. Blocks hold NaN where nothing is stored.
+ */
+typedef struct bed {
+    rf_kv_layout layout;
+    uint8_t *slab;
+    int32_t table[MAX_BLOCKS];
+    uint32_t n_queries, first[MAX_QUERIES], last[MAX_QUERIES];
+    float *q, *k, *v;
+    float *max, *sum, *acc, *scratch;
+    float soft_cap;
+} bed;
+
+static rf_kv_layout random_layout(kcheck *k) {
+    static const uint32_t dims[] = {16, 40, 64, 80, 128, 32, 96, 8};
+    rf_kv_layer layer = {1, dims[kcheck_below(k, 8)], dims[kcheck_below(k, 8)], 0};
+    rf_limits limits = {.block_tokens = 16u << kcheck_below(k, 3),
+                        .type_k = (rf_kv_type)kcheck_below(k, RF_KV_TYPE_COUNT),
+                        .type_v = (rf_kv_type)kcheck_below(k, RF_KV_TYPE_COUNT)};
+    if (layer.head_dim % RF_KV_Q8_GROUP != 0 && limits.type_k == RF_KV_Q8_0)
+        limits.type_k = RF_KV_F16;
+    if (layer.head_dim_v % RF_KV_Q8_GROUP != 0 && limits.type_v == RF_KV_Q8_0)
+        limits.type_v = RF_KV_F32;
+    rf_kv_layout layout;
+    rf_error err = {0};
+    kcheck_expect(k, rf_kv_layout_init(&layout, &layer, &limits, &err) == RF_OK, "%s", err.text);
+    return layout;
+}
+
+static void bed_open(kcheck *k, bed *b, kcheck_mix mix) {
+    uint32_t dims = b->layout.head_dim, dims_v = b->layout.head_dim_v;
+    b->slab = kcheck_alloc(MAX_BLOCKS * b->layout.block_bytes);
+    b->q = kcheck_alloc((size_t)MAX_QUERIES * dims * sizeof(float));
+    b->k = kcheck_alloc((size_t)POSITIONS * dims * sizeof(float));
+    b->v = kcheck_alloc((size_t)POSITIONS * dims_v * sizeof(float));
+    b->max = kcheck_alloc(MAX_QUERIES * sizeof(float));
+    b->sum = kcheck_alloc(MAX_QUERIES * sizeof(float));
+    b->acc = kcheck_alloc((size_t)MAX_QUERIES * rf_kv_padded(dims_v) * sizeof(float));
+    b->scratch = kcheck_alloc(rf_attention_scratch(&b->layout) * sizeof(float));
+    kcheck_fill(k, mix, b->q, (size_t)MAX_QUERIES * dims);
+    kcheck_fill(k, mix, b->k, (size_t)POSITIONS * dims);
+    kcheck_fill(k, KMIX_NORMAL, b->v, (size_t)POSITIONS * dims_v);
+    for (size_t i = 0; i < (size_t)MAX_QUERIES * dims; i++)
+        b->q[i] /= sqrtf((float)dims);
+    for (int32_t i = 0; i < MAX_BLOCKS; i++)
+        b->table[i] = i * 7 % MAX_BLOCKS;
+}
+
+static void bed_close(kcheck *k, bed *b, const char *what) {
+    void *all[] = {b->slab, b->q, b->k, b->v, b->max, b->sum, b->acc, b->scratch};
+    for (int i = 0; i < 8; i++)
+        kcheck_free(k, all[i], what);
+}
+
+static void bed_store(bed *b, rf_kv_store_fn store) {
+    uint32_t tokens = b->layout.block_tokens;
+    for (uint32_t p = 0; p < POSITIONS; p++)
+        store(&b->layout, b->k + (size_t)p * b->layout.head_dim,
+              b->v + (size_t)p * b->layout.head_dim_v, p % tokens,
+              b->slab + (size_t)b->table[p / tokens] * b->layout.block_bytes);
+}
+
+/* Consecutive rows of a few heads, with or without a window. */
+static void bed_queries(kcheck *k, bed *b) {
+    uint32_t heads = 1 + kcheck_below(k, 5), rows = 1 + kcheck_below(k, MAX_QUERIES / heads);
+    uint32_t window = kcheck_below(k, 2) ? 1 + kcheck_below(k, 60) : 0;
+    uint32_t position = kcheck_below(k, POSITIONS - rows + 1);
+    b->n_queries = heads * rows;
+    b->soft_cap = kcheck_below(k, 3) ? 0.0f : 20.0f;
+    for (uint32_t i = 0; i < b->n_queries; i++) {
+        uint32_t p = position + i / heads;
+        b->first[i] = window && p + 1 > window ? p + 1 - window : 0;
+        b->last[i] = p + 1;
+    }
+}
+
+/* Runs queries i … i+n-1 over all that they see. */
+static void bed_run(bed *b, rf_attention_fn fn, uint32_t i, uint32_t n) {
+    rf_attention_tile tile = {.layout = &b->layout,
+                              .slab = b->slab,
+                              .table = b->table,
+                              .begin = b->first[i],
+                              .end = b->last[i + n - 1],
+                              .n_queries = n,
+                              .q = b->q + (size_t)i * b->layout.head_dim,
+                              .first = b->first + i,
+                              .last = b->last + i,
+                              .soft_cap = b->soft_cap,
+                              .scratch = b->scratch,
+                              .max = b->max,
+                              .sum = b->sum,
+                              .acc = b->acc};
+    fn(&tile);
+}
+
+/* The largest sum of |q k| and value: what errors are relative to. */
+static double logit_scale(const bed *b, uint32_t i) {
+    double most = 0;
+    for (uint32_t p = b->first[i]; p < b->last[i]; p++) {
+        double sum = 0;
+        for (uint32_t d = 0; d < b->layout.head_dim; d++)
+            sum += fabs((double)b->q[(size_t)i * b->layout.head_dim + d] *
+                        (double)b->k[(size_t)p * b->layout.head_dim + d]);
+        most = fmax(most, sum);
+    }
+    return most;
+}
+
+static void compare(kcheck *k, bed *b, const rf_kernel_row *kernel) {
+    static float want[MAX_QUERIES * 128], acc[MAX_QUERIES * 128], max[MAX_QUERIES],
+        sum[MAX_QUERIES];
+    uint32_t dims = b->layout.head_dim_v, padded = rf_kv_padded(dims);
+    bed_run(b, rf_attention_ref, 0, b->n_queries);
+    for (uint32_t i = 0; i < b->n_queries; i++)
+        for (uint32_t d = 0; d < dims; d++)
+            want[i * padded + d] = b->acc[i * padded + d] / b->sum[i];
+    bed_run(b, (rf_attention_fn)kernel->fn, 0, b->n_queries);
+    for (uint32_t i = 0; i < b->n_queries; i++) {
+        double bound = (double)kernel->tolerance * 5 * (1 + logit_scale(b, i));
+        for (uint32_t d = 0; d < dims; d++)
+            kcheck_close(k, kernel->name, i * padded + d, b->acc[i * padded + d] / b->sum[i],
+                         want[i * padded + d], bound);
+    }
+    memcpy(acc, b->acc, (size_t)b->n_queries * padded * sizeof(float));
+    memcpy(max, b->max, b->n_queries * sizeof(float));
+    memcpy(sum, b->sum, b->n_queries * sizeof(float));
+    for (uint32_t i = 0; i < b->n_queries; i++) {
+        bed_run(b, (rf_attention_fn)kernel->fn, i, 1);
+        bool same = memcmp(b->max, max + i, sizeof(float)) == 0 &&
+                    memcmp(b->sum, sum + i, sizeof(float)) == 0 &&
+                    memcmp(b->acc, acc + (size_t)i * padded, dims * sizeof(float)) == 0;
+        kcheck_expect(k, same, "%s: query %u of %u differs from itself alone", kernel->name, i,
+                      b->n_queries);
+    }
+}
+
+static void check_store(kcheck *k, const rf_kernel_row *kernel, kcheck_mix mix) {
+    bed want = {.layout = random_layout(k)}, got;
+    bed_open(k, &want, mix);
+    got = want;
+    got.slab = kcheck_alloc(MAX_BLOCKS * want.layout.block_bytes);
+    if (kcheck_below(k, 4) == 0)
+        want.k[kcheck_below(k, want.layout.head_dim)] = kcheck_below(k, 2) ? NAN : INFINITY;
+    bed_store(&want, rf_kv_store_ref);
+    bed_store(&got, (rf_kv_store_fn)kernel->fn);
+    kcheck_expect(k, memcmp(want.slab, got.slab, MAX_BLOCKS * want.layout.block_bytes) == 0,
+                  "%s: stored bytes differ (%s, %s, %u, %u dimensions)", kernel->name,
+                  rf_kv_type_name(want.layout.type_k), rf_kv_type_name(want.layout.type_v),
+                  want.layout.head_dim, want.layout.head_dim_v);
+    kcheck_free(k, got.slab, kernel->name);
+    bed_close(k, &want, kernel->name);
+}
+
+static void check_tile(kcheck *k, const rf_kernel_row *kernel, kcheck_mix mix) {
+    bed b = {.layout = random_layout(k)};
+    bed_open(k, &b, mix);
+    bed_store(&b, rf_kv_store_ref);
+    bed_queries(k, &b);
+    compare(k, &b, kernel);
+    bed_close(k, &b, kernel->name);
+}
+
+void kcheck_attention(kcheck *k) {
+    for (size_t i = 0; i < rf_kernels_count(); i++) {
+        const rf_kernel_row *kernel = rf_kernels_at(i);
+        if ((kernel->needs & ~rf_cpu_features()) != 0)
+            continue;
+        for (int j = 0; j < 45; j++) {
+            kcheck_mix mix = (kcheck_mix)(j % KMIX_COUNT);
+            if (kernel->slot == offsetof(rf_kernels, kv_store))
+                check_store(k, kernel, mix);
+            else if (kernel->slot == offsetof(rf_kernels, attention) && mix != KMIX_LARGE)
+                check_tile(k, kernel, mix);
+        }
+    }
+}
+
+typedef struct timing {
+    bed b;
+    rf_attention_fn fn;
+} timing;
+
+static void run_timing(void *user) {
+    timing *t = user;
+    bed_run(&t->b, t->fn, 0, t->b.n_queries);
+}
+
+static void bench_one(kcheck *k, const rf_kernel_row *kernel, uint32_t n_queries,
+                      const char *what) {
+    rf_kv_layer layer = {1, 64, 64, 0};
+    rf_limits limits = {.block_tokens = 32, .type_k = RF_KV_F16, .type_v = RF_KV_F16};
+    timing t = {.fn = (rf_attention_fn)kernel->fn};
+    rf_error err = {0};
+    if (rf_kv_layout_init(&t.b.layout, &layer, &limits, &err) != RF_OK)
+        return;
+    bed_open(k, &t.b, KMIX_NORMAL);
+    bed_store(&t.b, rf_kv_store_ref);
+    t.b.n_queries = n_queries;
+    for (uint32_t i = 0; i < n_queries; i++) {
+        t.b.first[i] = 0;
+        t.b.last[i] = POSITIONS;
+    }
+    double seconds = kcheck_time(run_timing, &t);
+    char name[64];
+    snprintf(name, sizeof name, "%s, %s", kernel->name, what);
+    kcheck_report(name, seconds, 2.0 * n_queries * POSITIONS * 128, "GFLOP/s");
+    bed_close(k, &t.b, kernel->name);
+}
+
+void kbench_attention(kcheck *k) {
+    for (size_t i = 0; i < rf_kernels_count(); i++) {
+        const rf_kernel_row *kernel = rf_kernels_at(i);
+        if (kernel->slot != offsetof(rf_kernels, attention) ||
+            (kernel->needs & ~rf_cpu_features()) != 0)
+            continue;
+        bench_one(k, kernel, 3, "3 queries");
+        bench_one(k, kernel, RF_ATTENTION_QUERIES, "64 queries");
+    }
+}
