@@ -49,6 +49,15 @@ static rf_status bad_merge(rf_error *err, const rf_gguf_key *key, uint64_t i, rf
                    merges_key, key->offset, i, RF_STR_ARG(merge), expected);
 }
 
+/* The token of this text. Merges make tokens mostly in order of id, so the one before and its
+ * successor are looked at first: both lie in the cache. */
+static int32_t find_near(const rf_vocab *vocab, rf_str text, uint32_t id) {
+    for (uint32_t k = id; k < id + 2 && k < vocab->n; k++)
+        if (rf_str_eq(rf_vocab_text(vocab, k), text))
+            return (int32_t)k;
+    return rf_vocab_find(vocab, text);
+}
+
 /* Merges whose parts or result are no tokens could never apply as their author meant, and a part
  * that is empty would make a token of itself: both are refused. */
 static rf_status load_merge(rf_bpe *bpe, const rf_gguf_key *key, uint64_t i, rf_str merge,
@@ -64,7 +73,7 @@ static rf_status load_merge(rf_bpe *bpe, const rf_gguf_key *key, uint64_t i, rf_
     memcpy(joined + n_left, right_text.ptr, right_text.len);
     int32_t left = rf_vocab_find(vocab, (rf_str){merge.ptr, n_left});
     int32_t right = rf_vocab_find(vocab, right_text);
-    int32_t result = rf_vocab_find(vocab, (rf_str){joined, merge.len - 1});
+    int32_t result = find_near(vocab, (rf_str){joined, merge.len - 1}, i ? bpe->results[i - 1] : 0);
     if (left < 0 || right < 0 || result < 0)
         return bad_merge(err, key, i, merge, "two tokens of the vocabulary that join to a third");
     bpe->results[i] = (uint32_t)result;

@@ -10,27 +10,34 @@ static bool is_space(const char *s, size_t n) {
     return n >= 3 && memcmp(s, "\xe2\x96\x81", 3) == 0;
 }
 
-/* Length of the word at the start of text: spaces, then anything up to the next space. */
-static size_t word_length(rf_str text) {
+/* Length of the word at the start of text: spaces, then anything up to a space that no token joins
+ * to what is before it. */
+static size_t word_length(const rf_spm *spm, rf_str text) {
     size_t i = 0;
     while (is_space(text.ptr + i, text.len - i))
         i += 3;
     while (i < text.len) {
         const char *next = memchr(text.ptr + i, '\xe2', text.len - i);
         i = next ? (size_t)(next - text.ptr) : text.len;
-        if (is_space(text.ptr + i, text.len - i))
+        if (i > 0 && is_space(text.ptr + i, text.len - i) &&
+            !spm->joins[(unsigned char)text.ptr[i - 1]])
             break;
-        i += i < text.len;
+        while (is_space(text.ptr + i, text.len - i))
+            i += 3;
+        i += i < text.len && text.ptr[i] == '\xe2';
     }
     return i;
 }
 
 void rf_spm_load(rf_spm *spm, const rf_vocab *vocab) {
-    *spm = (rf_spm){vocab, true};
-    for (uint32_t id = 0; id < vocab->n && spm->words_alone; id++) {
+    *spm = (rf_spm){.vocab = vocab};
+    for (uint32_t id = 0; id < vocab->n; id++) {
         rf_str text = rf_vocab_text(vocab, id);
-        if (text.len > 3 && rf_vocab_is(vocab, id, mergeable))
-            spm->words_alone = word_length(text) == text.len;
+        if (!rf_vocab_is(vocab, id, mergeable))
+            continue;
+        for (size_t i = 1; i + 3 <= text.len; i++)
+            if (is_space(text.ptr + i, 3) && !(i >= 3 && is_space(text.ptr + i - 3, 3)))
+                spm->joins[(unsigned char)text.ptr[i - 1]] = true;
     }
 }
 
@@ -74,7 +81,7 @@ static bool push_bytes(const rf_vocab *vocab, rf_str text, bool *unknown, rf_tok
 }
 
 static bool encode_word(const rf_spm *spm, rf_str word, rf_merger *merger, bool *unknown,
-                        rf_tokens *out) {
+                        bool *any_unknown, rf_tokens *out) {
     if (!rf_merger_reserve(merger, word.len))
         return false;
     merger->n = 0;
@@ -92,17 +99,32 @@ static bool encode_word(const rf_spm *spm, rf_str word, rf_merger *merger, bool 
             *unknown = false;
         if (id >= 0 ? !rf_tokens_push(out, id) : !push_bytes(spm->vocab, text, unknown, out))
             return false;
+        *any_unknown = *any_unknown || *unknown;
     }
     return true;
 }
 
-bool rf_spm_encode(const rf_spm *spm, rf_str text, rf_merger *merger, rf_tokens *out) {
+bool rf_spm_encode(const rf_spm *spm, rf_str text, rf_merger *merger, rf_word_cache *cache,
+                   rf_tokens *out) {
     bool unknown = false;
+    rf_word_cache_begin(cache, text.len, spm->vocab->seed);
     while (text.len > 0) {
-        size_t n = spm->words_alone ? word_length(text) : text.len;
-        if (!encode_word(spm, rf_str_sub(text, 0, n), merger, &unknown, out))
-            return false;
+        size_t n = word_length(spm, text);
+        rf_str word = rf_str_sub(text, 0, n);
         text = rf_str_sub(text, n, text.len);
+        /* A word beside unknown text may share a token with it. */
+        rf_cached_word *slot = unknown ? NULL : rf_word_cache_slot(cache, word);
+        if (rf_word_cache_holds(cache, slot, word)) {
+            if (!rf_word_cache_copy(slot, out))
+                return false;
+            continue;
+        }
+        size_t first = out->n;
+        bool any_unknown = false;
+        if (!encode_word(spm, word, merger, &unknown, &any_unknown, out))
+            return false;
+        if (!any_unknown)
+            rf_word_cache_fill(cache, slot, word, out, first);
     }
     return true;
 }

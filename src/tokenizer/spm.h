@@ -7,15 +7,17 @@
 
 #include "tokenizer/merger.h"
 #include "tokenizer/vocab.h"
+#include "tokenizer/word_cache.h"
 
 typedef struct rf_spm {
     const rf_vocab *vocab; /* borrowed; with scores */
-    bool words_alone;      /* no token holds U+2581 after another character */
+    bool joins[256];       /* bytes that some token has right before an inner U+2581 */
 } rf_spm;
 
 void rf_spm_load(rf_spm *spm, const rf_vocab *vocab);
 
 /* Appends the ids of text, in which U+2581 stands for spaces; false: out of memory. */
-RF_NODISCARD bool rf_spm_encode(const rf_spm *spm, rf_str text, rf_merger *merger, rf_tokens *out);
+RF_NODISCARD bool rf_spm_encode(const rf_spm *spm, rf_str text, rf_merger *merger,
+                                rf_word_cache *cache, rf_tokens *out);
 
 #endif

@@ -26,7 +26,7 @@ bool rf_token_index_build(rf_token_index *index, const rf_vocab *vocab, bool pie
     size_t n_keys = 0, n_slots = 16;
     for (uint32_t id = 0; id < vocab->n; id++)
         n_keys += rf_vocab_is(vocab, id, types);
-    while (n_slots * 3 < n_keys * 4)
+    while (n_slots < 2 * n_keys)
         n_slots *= 2;
     index->slots = rf_calloc(n_slots, sizeof *index->slots);
     if (!index->slots)

@@ -67,10 +67,21 @@ static bool encode_bpe(const rf_tokenizer *tokenizer, rf_str fragment, rf_encode
     if (scratch->text.failed)
         return false;
     rf_word_walk walk = rf_word_walk_begin(tokenizer->pre, fragment);
+    rf_word_cache *cache = &scratch->cache;
+    rf_word_cache_begin(cache, fragment.len, tokenizer->vocab.seed);
     rf_str word;
-    while (rf_word_walk_next(&walk, &word))
+    while (rf_word_walk_next(&walk, &word)) {
+        rf_cached_word *slot = rf_word_cache_slot(cache, word);
+        if (rf_word_cache_holds(cache, slot, word)) {
+            if (!rf_word_cache_copy(slot, out))
+                return false;
+            continue;
+        }
+        size_t first = out->n;
         if (!rf_bpe_encode_word(&tokenizer->bpe, word, &scratch->merger, out))
             return false;
+        rf_word_cache_fill(cache, slot, word, out, first);
+    }
     return true;
 }
 
@@ -97,8 +108,8 @@ static bool encode_spm(const rf_tokenizer *tokenizer, rf_str fragment, rf_encode
                        rf_tokens *out) {
     rf_buf_clear(&scratch->text);
     rf_normalizer_append(&tokenizer->normalizer, fragment, &scratch->text);
-    return !scratch->text.failed &&
-           rf_spm_encode(&tokenizer->spm, rf_buf_view(&scratch->text), &scratch->merger, out);
+    return !scratch->text.failed && rf_spm_encode(&tokenizer->spm, rf_buf_view(&scratch->text),
+                                                  &scratch->merger, &scratch->cache, out);
 }
 
 static rf_status load_unigram(rf_tokenizer *tokenizer, const rf_gguf *gguf, rf_error *err) {

@@ -10,12 +10,14 @@
 #include "tokenizer/special_tokens.h"
 #include "tokenizer/spm.h"
 #include "tokenizer/unigram.h"
+#include "tokenizer/word_cache.h"
 #include "tokenizer/wordpiece.h"
 
 /* Scratch of one encode call. */
 typedef struct rf_encode_scratch {
     rf_buf text; /* the fragment as the model sees it */
     rf_merger merger;
+    rf_word_cache cache;
     rf_lattice lattice;
 } rf_encode_scratch;
 

@@ -139,6 +139,7 @@ rf_status rf_tokenizer_encode(const rf_tokenizer *tokenizer, rf_str text, rf_enc
     bool done = encode(tokenizer, text, options, &scratch, out);
     rf_buf_deinit(&scratch.text);
     rf_merger_deinit(&scratch.merger);
+    rf_word_cache_deinit(&scratch.cache);
     rf_lattice_deinit(&scratch.lattice);
     if (done)
         return RF_OK;
