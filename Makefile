@@ -136,7 +136,7 @@ demo:
 
 test:
 	@tools/install-deps build demo test
-	@$(SUBMAKE) CONFIG=release all tests $(BUILD)/tests/real
+	@$(SUBMAKE) CONFIG=release all tests $(BUILD)/tests/real $(BUILD)/tests/hostile
 	@$(SUBMAKE) CONFIG=asan all tests
 	@$(SUBMAKE) CONFIG=tsan tests
 	@tools/fetch-model smollm2-135m && tools/fetch-model gemma3-270m
