@@ -2,7 +2,7 @@
  * code exists, so they wait on a stack: three integers each. */
 #include "chat/jinja_compiler.h"
 
-enum { NAME, ATTRIBUTE, LINE, FIELDS };
+enum { NAME, ATTRIBUTE, LINE, FIELDS = RF_JTARGET_FIELDS };
 
 static rf_status push_target(rf_jcompiler *c, int32_t name, int32_t attribute) {
     if (!rf_jc_grow(c, &c->targets, &c->cap_targets, c->n_targets + FIELDS, sizeof *c->targets))
@@ -38,39 +38,64 @@ static rf_status one(rf_jcompiler *c, bool with_namespace) {
     return push_target(c, name_index, attribute_index);
 }
 
-/* Parentheses around a target list are dropped, nested ones are refused. */
-rf_status rf_jc_targets(rf_jcompiler *c, bool with_namespace, const char *end_name, uint32_t *n,
-                        bool *is_tuple) {
-    bool parens = rf_jc_accept(c, RF_JT_LPAREN);
-    *n = 0;
-    *is_tuple = false;
-    for (;;) {
-        if (*n && !rf_jc_accept(c, RF_JT_COMMA))
-            break;
-        *is_tuple = *n > 0;
-        if (rf_jc_is(c, RF_JT_RPAREN) || rf_jc_is(c, RF_JT_BLOCK_END) ||
-            rf_jc_is(c, RF_JT_ASSIGN) || (end_name && *n && rf_jc_is_name(c, end_name)))
-            break;
-        RF_TRY(one(c, with_namespace));
-        ++*n;
-    }
-    if (parens)
-        RF_TRY(rf_jc_expect(c, RF_JT_RPAREN));
-    return *n ? RF_OK : rf_jc_unexpected(c, "an assignment target");
+/* Entries in the order of the text; one for a group stands before its members. */
+enum { GROUP_TUPLE = -2, GROUP_PLAIN = -3 }; /* NAME of a group; ATTRIBUTE then counts members */
+
+static rf_status open_group(rf_jcompiler *c, int32_t parent, int32_t *group) {
+    *group = (int32_t)c->n_targets;
+    RF_TRY(push_target(c, GROUP_PLAIN, 0));
+    c->targets[*group + LINE] = parent;
+    return RF_OK;
 }
 
-rf_status rf_jc_store_targets(rf_jcompiler *c, uint32_t first, uint32_t n, bool is_tuple,
-                              bool is_param) {
-    if (is_tuple)
-        RF_TRY(rf_jc_emit(c, RF_JOP_UNPACK, (uint16_t)n, 0, 0));
-    for (uint32_t i = 0; i < n; i++) {
-        const int32_t *t = c->targets + first + (size_t)i * FIELDS;
-        if (t[ATTRIBUTE] >= 0) {
-            RF_TRY(rf_jc_emit(c, RF_JOP_NS_SET, 0, t[NAME], t[ATTRIBUTE]));
+/* targets: target {"," target} [","], target: name | name "." name | "(" targets ")" */
+rf_status rf_jc_targets(rf_jcompiler *c, bool with_namespace, uint32_t *n) {
+    int32_t root, group;
+    RF_TRY(open_group(c, -1, &root));
+    group = root;
+    for (;;) {
+        if (rf_jc_accept(c, RF_JT_LPAREN)) {
+            c->targets[group + ATTRIBUTE]++;
+            RF_TRY(open_group(c, group, &group));
             continue;
         }
-        RF_TRY(rf_jc_touch(c, t[NAME], is_param ? RF_JTOUCH_PARAM : RF_JTOUCH_STORE));
-        RF_TRY(rf_jc_emit(c, RF_JOP_STORE, 0, t[NAME], 0));
+        bool ends = rf_jc_is(c, RF_JT_BLOCK_END) || rf_jc_is(c, RF_JT_RPAREN);
+        bool behind_comma = c->targets[group + NAME] == GROUP_TUPLE;
+        if (!ends || (!behind_comma && group == root)) {
+            RF_TRY(one(c, with_namespace && group == root));
+            c->targets[group + ATTRIBUTE]++;
+        } else if (!behind_comma) {
+            c->targets[group + NAME] = GROUP_TUPLE; /* () */
+        }
+        while (group != root && rf_jc_accept(c, RF_JT_RPAREN))
+            group = c->targets[group + LINE];
+        if (!rf_jc_accept(c, RF_JT_COMMA)) {
+            if (group != root)
+                return rf_jc_unexpected(c, "token ')'");
+            break;
+        }
+        c->targets[group + NAME] = GROUP_TUPLE;
+        if (group == root && rf_jc_is(c, RF_JT_BLOCK_END))
+            break;
+    }
+    *n = (c->n_targets - (uint32_t)root) / RF_JTARGET_FIELDS;
+    return RF_OK;
+}
+
+rf_status rf_jc_store_targets(rf_jcompiler *c, uint32_t first, uint32_t n, bool is_param) {
+    for (uint32_t i = 0; i < n; i++) {
+        const int32_t *t = c->targets + first + (size_t)i * FIELDS;
+        if (t[NAME] < 0) {
+            if (t[ATTRIBUTE] > UINT16_MAX)
+                return rf_jc_fail(c, "more than %d targets", UINT16_MAX);
+            if (t[NAME] == GROUP_TUPLE)
+                RF_TRY(rf_jc_emit(c, RF_JOP_UNPACK, (uint16_t)t[ATTRIBUTE], 0, 0));
+        } else if (t[ATTRIBUTE] >= 0) {
+            RF_TRY(rf_jc_emit(c, RF_JOP_NS_SET, 0, t[NAME], t[ATTRIBUTE]));
+        } else {
+            RF_TRY(rf_jc_touch(c, t[NAME], is_param ? RF_JTOUCH_PARAM : RF_JTOUCH_STORE));
+            RF_TRY(rf_jc_emit(c, RF_JOP_STORE, 0, t[NAME], 0));
+        }
     }
     return RF_OK;
 }
@@ -78,19 +103,17 @@ rf_status rf_jc_store_targets(rf_jcompiler *c, uint32_t first, uint32_t n, bool 
 /* set: "set" targets "=" tuple | "set" targets {filter} body "endset" */
 rf_status rf_jrule_set(rf_jcompiler *c, rf_jrule *f) {
     enum { START, VALUE, FILTERS, BODY };
-    bool is_tuple;
     uint32_t n;
     switch (f->step) {
     case START:
         rf_jc_skip(c);
         f->b = (int32_t)c->n_targets;
-        RF_TRY(rf_jc_targets(c, true, NULL, &n, &is_tuple));
+        RF_TRY(rf_jc_targets(c, true, &n));
         f->n = n;
-        f->op = is_tuple;
         if (rf_jc_accept(c, RF_JT_ASSIGN)) {
             for (uint32_t i = 0; i < n; i++) { /* namespaces are checked before the value */
                 const int32_t *t = c->targets + f->b + (size_t)i * FIELDS;
-                if (t[ATTRIBUTE] >= 0) {
+                if (t[NAME] >= 0 && t[ATTRIBUTE] >= 0) {
                     RF_TRY(rf_jc_touch(c, t[NAME], RF_JTOUCH_LOAD));
                     RF_TRY(rf_jc_emit(c, RF_JOP_NS_CHECK, 0, t[NAME], 0));
                 }
@@ -100,7 +123,9 @@ rf_status rf_jrule_set(rf_jcompiler *c, rf_jrule *f) {
         }
         for (uint32_t i = 0; i < n; i++) {
             const int32_t *t = c->targets + f->b + (size_t)i * FIELDS;
-            RF_TRY(rf_jc_touch(c, t[NAME], t[ATTRIBUTE] >= 0 ? RF_JTOUCH_LOAD : RF_JTOUCH_STORE));
+            if (t[NAME] >= 0)
+                RF_TRY(
+                    rf_jc_touch(c, t[NAME], t[ATTRIBUTE] >= 0 ? RF_JTOUCH_LOAD : RF_JTOUCH_STORE));
         }
         f->a = rf_jc_here(c); /* the filters' code comes after the body's */
         RF_TRY(rf_jc_emit(c, RF_JOP_JUMP, 0, 0, 0));
@@ -132,7 +157,7 @@ rf_status rf_jrule_set(rf_jcompiler *c, rf_jrule *f) {
         break;
     default: break;
     }
-    RF_TRY(rf_jc_store_targets(c, (uint32_t)f->b, f->n, f->op != 0, false));
+    RF_TRY(rf_jc_store_targets(c, (uint32_t)f->b, f->n, false));
     c->n_targets = (uint32_t)f->b;
     return rf_jc_done(c);
 }
@@ -140,7 +165,6 @@ rf_status rf_jrule_set(rf_jcompiler *c, rf_jrule *f) {
 /* with: "with" [target "=" expression {"," …}] body "endwith". Values see the outer scope. */
 rf_status rf_jrule_with(rf_jcompiler *c, rf_jrule *f) {
     enum { START, VALUE, BODY };
-    bool is_tuple;
     uint32_t n;
     int32_t scope;
     if (f->step == START) {
@@ -156,8 +180,8 @@ rf_status rf_jrule_with(rf_jcompiler *c, rf_jrule *f) {
     if (!rf_jc_is(c, RF_JT_BLOCK_END)) {
         if (f->n)
             RF_TRY(rf_jc_expect(c, RF_JT_COMMA));
-        RF_TRY(rf_jc_targets(c, false, NULL, &n, &is_tuple));
-        RF_TRY(push_target(c, (int32_t)n, is_tuple));
+        RF_TRY(rf_jc_targets(c, false, &n));
+        RF_TRY(push_target(c, (int32_t)n, 0));
         RF_TRY(rf_jc_expect(c, RF_JT_ASSIGN));
         f->n++;
         f->step = VALUE;
@@ -168,9 +192,8 @@ rf_status rf_jrule_with(rf_jcompiler *c, rf_jrule *f) {
     while (f->n-- > 0) { /* the last value lies on top */
         c->n_targets -= FIELDS;
         n = (uint32_t)c->targets[c->n_targets + NAME];
-        is_tuple = c->targets[c->n_targets + ATTRIBUTE] != 0;
         c->n_targets -= n * FIELDS;
-        RF_TRY(rf_jc_store_targets(c, c->n_targets, n, is_tuple, true));
+        RF_TRY(rf_jc_store_targets(c, c->n_targets, n, true));
     }
     f->step = BODY;
     return rf_jc_body(c, RF_JEND_WITH);

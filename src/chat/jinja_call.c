@@ -114,6 +114,7 @@ static bool call_macro(rf_vm *vm, const rf_jmacro *macro, const rf_jargs *args) 
     if (!bind_rest(vm, info, args, taken, scope) ||
         !enter(vm, (rf_jframe){.scope = vm->scope, .own = scope}, info->entry))
         return false;
+    vm->autoescape = macro->autoescape;
     vm->scope = scope;
     return true;
 }

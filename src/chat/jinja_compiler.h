@@ -121,18 +121,16 @@ rf_status rf_jc_leave_loop(rf_jcompiler *c, bool is_break); /* break and continu
 bool rf_jc_conditional(const rf_jcompiler *c);              /* in a branch of the current scope? */
 rf_status rf_jc_hide_names(rf_jcompiler *c);                /* fills the scopes' hidden names */
 
-/* jinja_assign.c: targets parsed onto c->targets */
-rf_status rf_jc_targets(rf_jcompiler *c, bool with_namespace, const char *end_name, uint32_t *n,
-                        bool *is_tuple);
+/* jinja_assign.c: targets parsed onto c->targets, n entries of RF_JTARGET_FIELDS */
+enum { RF_JTARGET_FIELDS = 3 };
+rf_status rf_jc_targets(rf_jcompiler *c, bool with_namespace, uint32_t *n);
 /* Emits stores from the value on the stack; is_param: a loop's or with's own names. */
-rf_status rf_jc_store_targets(rf_jcompiler *c, uint32_t first, uint32_t n, bool is_tuple,
-                              bool is_param);
+rf_status rf_jc_store_targets(rf_jcompiler *c, uint32_t first, uint32_t n, bool is_param);
 
 /* Flags of expression rules. */
 enum {
     RF_JX_NO_COND = 1,   /* TUPLE: items without inline if */
     RF_JX_PARENS = 2,    /* TUPLE: () is one */
-    RF_JX_RECURSIVE = 4, /* TUPLE: the word `recursive` ends it */
     RF_JX_NO_FILTER = 1, /* UNARY */
 };
 

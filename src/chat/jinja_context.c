@@ -170,7 +170,7 @@ static bool push(reader *r, rf_jv v) {
 
 static bool close_container(reader *r, rf_jv *out) {
     container c = r->open[--r->n_open];
-    const rf_jv *items = r->items + c.first;
+    const rf_jv *items = r->items ? r->items + c.first : NULL;
     size_t n = r->n_items - c.first;
     r->at++;
     r->n_items = c.first;

@@ -45,10 +45,9 @@ static int operator_at(const rf_jcompiler *c, int *code, int *n_tokens) {
     return 0;
 }
 
-static bool tuple_ends(const rf_jcompiler *c, uint8_t flags) {
+static bool tuple_ends(const rf_jcompiler *c) {
     return rf_jc_is(c, RF_JT_VARIABLE_END) || rf_jc_is(c, RF_JT_BLOCK_END) ||
-           rf_jc_is(c, RF_JT_RPAREN) ||
-           ((flags & RF_JX_RECURSIVE) && rf_jc_is_name(c, "recursive"));
+           rf_jc_is(c, RF_JT_RPAREN);
 }
 
 /* tuple: expression {"," expression} [","] */
@@ -65,7 +64,7 @@ rf_status rf_jrule_tuple(rf_jcompiler *c, rf_jrule *f) {
         }
     }
     f->step = ITEM;
-    if (!f->b && !tuple_ends(c, f->flags))
+    if (!f->b && !tuple_ends(c))
         return (f->flags & RF_JX_NO_COND) ? rf_jc_call(c, RF_JRULE_BINARY, P_OR)
                                           : rf_jc_call(c, RF_JRULE_EXPRESSION, 0);
     if (!is_tuple && f->n == 0 && !(f->flags & RF_JX_PARENS))

@@ -30,7 +30,7 @@ static rf_status begin_body(rf_jcompiler *c, rf_jrule *f) {
     RF_TRY(rf_jc_scope_open(c, &scope));
     c->code.code[f->a].a = scope;
     RF_TRY(rf_jc_emit(c, RF_JOP_FOR_NEXT, 0, 0, 0));
-    RF_TRY(rf_jc_store_targets(c, (uint32_t)f->b, f->n, (f->op & 1) != 0, true));
+    RF_TRY(rf_jc_store_targets(c, (uint32_t)f->b, f->n, true));
     c->n_targets = (uint32_t)f->b;
     RF_TRY(rf_jc_nest_push(c, RF_JNEST_LOOP, -1, f->c));
     f->step = BODY;
@@ -66,21 +66,22 @@ static rf_status end_body(rf_jcompiler *c, rf_jrule *f) {
 
 /* for: "for" targets "in" tuple ["if" expression] ["recursive"] body ["else" body] "endfor" */
 rf_status rf_jrule_for(rf_jcompiler *c, rf_jrule *f) {
-    bool is_tuple;
     uint32_t n;
     int32_t scope;
     switch (f->step) {
     case START:
         rf_jc_skip(c);
         f->b = (int32_t)c->n_targets;
-        RF_TRY(rf_jc_targets(c, false, "in", &n, &is_tuple));
+        RF_TRY(rf_jc_targets(c, false, &n));
         f->n = n;
-        f->op = is_tuple;
+        for (uint32_t i = (uint32_t)f->b; i < c->n_targets; i += RF_JTARGET_FIELDS)
+            if (c->targets[i] >= 0 && rf_str_is(c->code.names[c->targets[i]], "loop"))
+                return rf_jc_fail(c, "Can't assign to special loop variable in for-loop target");
         if (!rf_jc_accept_name(c, "in"))
             return rf_jc_unexpected(c, "token 'in'");
         RF_TRY(rf_jc_nest_push(c, RF_JNEST_FOR, 0, 0));
         f->step = ITERABLE;
-        return rf_jc_call(c, RF_JRULE_TUPLE, RF_JX_NO_COND | RF_JX_RECURSIVE);
+        return rf_jc_call(c, RF_JRULE_TUPLE, RF_JX_NO_COND);
     case ITERABLE: {
         bool has_test = rf_jc_is_name(c, "if");
         f->d = rf_jc_here(c);
@@ -93,7 +94,7 @@ rf_status rf_jrule_for(rf_jcompiler *c, rf_jrule *f) {
         rf_jc_skip(c);
         RF_TRY(rf_jc_scope_open(c, &scope));
         RF_TRY(rf_jc_emit(c, RF_JOP_FILTER_NEXT, 0, 0, scope));
-        RF_TRY(rf_jc_store_targets(c, (uint32_t)f->b, f->n, (f->op & 1) != 0, true));
+        RF_TRY(rf_jc_store_targets(c, (uint32_t)f->b, f->n, true));
         f->step = TEST;
         return rf_jc_call(c, RF_JRULE_EXPRESSION, 0);
     }

@@ -123,10 +123,12 @@ static rf_status lex_raw(lexer *lx) {
         advance(lx, end);
         return RF_OK;
     }
-    return fail(lx, "Missing end of raw directive");
+    return lx->pos == lx->src.len ? RF_OK : fail(lx, "Missing end of raw directive");
 }
 
 static rf_status lex_comment(lexer *lx) {
+    if (lx->pos == lx->src.len) /* "{#" as the very last characters is nothing */
+        return RF_OK;
     size_t p = find(lx, lx->pos, "#}");
     if (p == SIZE_MAX)
         return fail(lx, "Missing end of comment tag");

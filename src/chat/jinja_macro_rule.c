@@ -25,7 +25,11 @@ static bool has_arg(const rf_jcompiler *c, const rf_jmacro_info *info, const cha
 static rf_status close_function(rf_jcompiler *c, int32_t macro) {
     rf_jmacro_info *info = &c->code.macros[macro];
     rf_jc_scope_close(c);
-    uint8_t seen = rf_jc_nest_pop(c).seen;
+    rf_jnest function = rf_jc_nest_pop(c);
+    uint8_t seen = function.seen;
+    if ((seen & RF_JSPECIAL_CALLER) && function.b)
+        return rf_jc_fail(c,
+                          "the special \"caller\" argument must be omitted or be given a default");
     info->explicit_caller = has_arg(c, info, "caller");
     info->uses_caller = (seen & RF_JSPECIAL_CALLER) && !info->explicit_caller;
     info->uses_kwargs = (seen & RF_JSPECIAL_KWARGS) && !has_arg(c, info, "kwargs");
@@ -64,6 +68,8 @@ rf_status rf_jrule_signature(rf_jcompiler *c, rf_jrule *f) {
         if (f->op)
             return rf_jc_fail(c, "non-default argument follows default argument");
         RF_TRY(rf_jc_emit(c, RF_JOP_PARAM_UNDEF, 0, f->d, 0));
+        if (rf_str_is(name, "caller"))
+            c->nest[c->n_nest - 2].b = 1; /* FUNCTION, below its scope */
         c->code.code[f->c].b = rf_jc_here(c);
     }
     rf_jc_skip(c);

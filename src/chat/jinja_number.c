@@ -155,14 +155,36 @@ bool rf_number_negate(rf_vm *vm, rf_jv a, rf_jv *out) {
     return rf_bigint_add(vm, rf_jv_int(0), a, true, out);
 }
 
+/* By sign, then bits, then the top 53 bits, then what lies below them. */
+static int compare_big(rf_jv a, double f) {
+    const rf_big *big = a.u.big;
+    int exponent, sign = big->negative ? -1 : 1;
+    if (f == 0 || (f < 0) != big->negative)
+        return sign;
+    double fraction = frexp(fabs(f), &exponent);
+    int bits = (int)rf_bigint_bits(a);
+    if (bits != exponent)
+        return bits < exponent ? -sign : sign;
+    uint64_t mantissa = (uint64_t)ldexp(fraction, 53), top = 0;
+    bool below = false;
+    for (int i = 0; i < bits; i++) {
+        uint64_t bit = big->limb[i / 32] >> (i % 32) & 1;
+        if (i < bits - 53)
+            below |= bit != 0;
+        else
+            top |= bit << (i - (bits - 53));
+    }
+    if (top != mantissa)
+        return top < mantissa ? -sign : sign;
+    return below ? sign : 0;
+}
+
 /* An integer against a float, exactly: the float is split into its floor and a fraction. */
 static int compare_mixed(rf_jv a, double f) {
     if (isinf(f))
         return f > 0 ? -1 : 1;
-    if (a.type == RF_J_BIG) {
-        double d = rf_number_double(a);
-        return d < f ? -1 : d > f ? 1 : 0;
-    }
+    if (a.type == RF_J_BIG)
+        return compare_big(a, f);
     int64_t i = rf_jv_small(a);
     if (f >= 9223372036854775808.0)
         return -1;

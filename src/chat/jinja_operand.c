@@ -175,6 +175,10 @@ static rf_status argument(rf_jcompiler *c, rf_jrule *f) {
         f->op |= RF_JCALL_STAR2;
     } else if (rf_jc_is(c, RF_JT_NAME) && c->tokens[c->pos + 1].type == RF_JT_ASSIGN) {
         ok = !star2;
+        for (int32_t i = 0; i < f->b; i++)
+            if (rf_str_eq(c->kw_names[c->n_kw_names - 1 - (uint32_t)i], rf_jc_tok(c)->text))
+                return rf_jc_fail(c, "keyword argument repeated: %.*s",
+                                  RF_STR_ARG(rf_jc_tok(c)->text));
         if (!rf_jc_grow(c, &c->kw_names, &c->cap_kw_names, c->n_kw_names + 1, sizeof *c->kw_names))
             return rf_jc_no_memory(c);
         c->kw_names[c->n_kw_names++] = rf_jc_tok(c)->text;

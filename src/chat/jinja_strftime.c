@@ -137,6 +137,17 @@ static const char *composite(char c) {
     }
 }
 
+/* glibc's field width: what stands from `before` on is moved right. */
+static void widen(rf_buf *out, size_t before, size_t width, char pad) {
+    size_t len = out->len - before;
+    if (!rf_buf_reserve(out, width - len))
+        return;
+    memmove(out->data + before + width - len, out->data + before, len);
+    memset(out->data + before, pad, width - len);
+    out->len = before + width;
+    out->data[out->len] = 0;
+}
+
 static void append(const date *d, int64_t clock, rf_str format, bool nested, rf_buf *out) {
     for (size_t i = 0; i < format.len; i++) {
         if (format.ptr[i] != '%' || i + 1 >= format.len) {
@@ -147,6 +158,11 @@ static void append(const date *d, int64_t clock, rf_str format, bool nested, rf_
         char flag = 0;
         while (i + 1 < format.len && strchr("-_0^#", format.ptr[i]))
             flag = format.ptr[i++];
+        size_t width = 0, before = out->len;
+        while (i + 1 < format.len && format.ptr[i] >= '0' && format.ptr[i] <= '9') {
+            width = width < 1000 ? width * 10 + (size_t)(format.ptr[i] - '0') : width;
+            i++;
+        }
         while (i + 1 < format.len && (format.ptr[i] == 'E' || format.ptr[i] == 'O'))
             i++;
         const char *parts = nested ? NULL : composite(format.ptr[i]);
@@ -154,6 +170,9 @@ static void append(const date *d, int64_t clock, rf_str format, bool nested, rf_
             append(d, clock, rf_str_of(parts), true, out);
         else if (!directive(d, clock, format.ptr[i], flag, out))
             rf_buf_append(out, format.ptr + start, i + 1 - start);
+        else if (width > out->len - before)
+            widen(out, before, width,
+                  flag == '_' || strchr("aAbBhpPekl", format.ptr[i]) ? ' ' : '0');
     }
 }
 

@@ -108,7 +108,7 @@ static bool define_macro(rf_vm *vm, int32_t index) {
     rf_jmacro *macro = rf_vm_alloc(vm, 1, sizeof *macro);
     if (!macro)
         return false;
-    *macro = (rf_jmacro){&vm->code->macros[index], vm->scope};
+    *macro = (rf_jmacro){&vm->code->macros[index], vm->scope, vm->autoescape};
     rf_scope_capture(vm->scope);
     return rf_vm_push(vm, (rf_jv){.type = RF_J_MACRO, .u.macro = macro});
 }

@@ -25,6 +25,7 @@ typedef struct rf_jscope {
 typedef struct rf_jmacro {
     const rf_jmacro_info *info;
     rf_jscope *scope; /* where it was defined */
+    bool autoescape;  /* as it was there */
 } rf_jmacro;
 
 typedef struct rf_jmethod { /* a method bound to its object */

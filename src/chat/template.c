@@ -87,8 +87,11 @@ static bool start(rf_vm *vm, rf_str context) {
                        : false;
     if (root.type != RF_J_DICT)
         return rf_vm_fail(vm, RF_TEMPLATE_OTHER, "context: expected a JSON object");
-    if (!bind_context(vm, root.u.dict))
+    uint32_t cap = 0;
+    if (!bind_context(vm, root.u.dict) ||
+        !rf_vm_grow(vm, (void **)&vm->stack, &cap, 64, sizeof *vm->stack))
         return false;
+    vm->cap_stack = cap;
     vm->root = vm->scope = rf_scope_enter(vm, NULL, 0);
     return vm->root != NULL;
 }
