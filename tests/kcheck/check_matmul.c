@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/cpu_features.h"
 #include "cpu/matmul.h"
+#include "tests/kcheck/peak.h"
 #include "tests/kcheck/weights.h"
 
 typedef struct shape {
@@ -156,6 +157,24 @@ static void compare_splits(kcheck *k, const product *p) {
     kcheck_free(k, out, p->what);
 }
 
+/* Instruction sets differ in nothing: the other variants of the type give the same bits. */
+static void compare_variants(kcheck *k, const product *p) {
+    const rf_matrix *m = &p->matrix;
+    const size_t stride = m->n_rows + p->padding;
+    float *out = kcheck_alloc((size_t)p->n_acts * stride * sizeof(float));
+    for (size_t i = 0; out && i < rf_matmul_n_variants(); i++) {
+        const rf_matmul_variant *v = rf_matmul_variant_at(i);
+        if (!v->packs || v->qtype != p->variant->qtype || (v->needs & ~rf_cpu_features()) != 0)
+            continue;
+        v->run(m, 0, m->n_tiles, &p->acts, 0, p->n_acts, out, stride);
+        for (uint32_t r = 0; r < p->n_acts; r++)
+            kcheck_expect(k, same_bits(out + r * stride, p->out + r * stride, m->n_rows),
+                          "%s: row %u of %s differs", p->what, r, v->name);
+    }
+    kcheck_expect(k, out != NULL, "out of memory");
+    kcheck_free(k, out, p->what);
+}
+
 static void check_product(kcheck *k, const rf_matmul_variant *v, shape s, kweights weights,
                           kcheck_mix mix) {
     product p;
@@ -170,6 +189,7 @@ static void check_product(kcheck *k, const rf_matmul_variant *v, shape s, kweigh
         compare(k, &p, decoded);
     rf_free(decoded);
     compare_splits(k, &p);
+    compare_variants(k, &p);
     product_free(k, &p);
 }
 
@@ -240,9 +260,12 @@ enum { BENCH_BYTES = 100000000, BENCH_COLS = 2048 };
 
 static void run_product(void *user) { product_run(user); }
 
-static void bench_variant(kcheck *k, const rf_matmul_variant *v, uint32_t n_acts) {
+/* n_acts 1 and 8: bytes of weights against the read bandwidth; 512: operations against VNNI's. */
+static void bench_variant(kcheck *k, const rf_matmul_variant *v, uint32_t n_acts,
+                          const double peak[2]) {
     const rf_qtype_info *info = rf_qtype_get(v->qtype);
-    uint32_t n_rows = n_acts > 8 ? 1024 : (uint32_t)(BENCH_BYTES / v->tile_bytes(BENCH_COLS)) * 16;
+    const bool reads = n_acts <= 8;
+    uint32_t n_rows = reads ? (uint32_t)(BENCH_BYTES / v->tile_bytes(BENCH_COLS)) * 16 : 1024;
     uint32_t unit = info->block_weights > 32 ? info->block_weights : 32;
     product p;
     if (!kcheck_expect(k, product_alloc(&p, (shape){n_rows, BENCH_COLS / unit, n_acts}, v),
@@ -250,19 +273,27 @@ static void bench_variant(kcheck *k, const rf_matmul_variant *v, uint32_t n_acts
         return;
     snprintf(p.what, sizeof p.what, "%s, %u rows", v->name, n_acts);
     product_fill(k, &p, KWEIGHTS_NORMAL, KMIX_NORMAL);
-    double work = n_acts > 8 ? 2.0 * n_acts * n_rows * p.matrix.n_cols
-                             : (double)p.matrix.n_tiles * (double)p.matrix.tile_bytes;
-    kcheck_report(p.what, kcheck_time(run_product, &p), work, n_acts > 8 ? "GOPS" : "GB/s");
+    double work = reads ? (double)p.matrix.n_tiles * (double)p.matrix.tile_bytes
+                        : 2.0 * n_acts * n_rows * p.matrix.n_cols;
+    double seconds = kcheck_time(run_product, &p);
+    char unit_text[64];
+    snprintf(unit_text, sizeof unit_text, "%s, %.0f %% of %s", reads ? "GB/s" : "GOPS",
+             peak[reads] > 0 ? 100 * work / seconds / peak[reads] : 0.0,
+             reads ? "read bandwidth" : "int8 peak");
+    kcheck_report(p.what, seconds, work, unit_text);
     product_free(k, &p);
 }
 
 void kbench_matmul(kcheck *k) {
+    const double peak[2] = {kpeak_int8(), kpeak_read()};
+    printf("int8 peak %.0f GOPS, read bandwidth %.1f GB/s (one thread)\n", peak[0] * 1e-9,
+           peak[1] * 1e-9);
     for (size_t i = 0; i < rf_matmul_n_variants(); i++) {
         const rf_matmul_variant *v = rf_matmul_variant_at(i);
         if (!v->packs || (v->needs & ~rf_cpu_features()) != 0)
             continue;
-        bench_variant(k, v, 1);
-        bench_variant(k, v, 8);
-        bench_variant(k, v, 512);
+        bench_variant(k, v, 1, peak);
+        bench_variant(k, v, 8, peak);
+        bench_variant(k, v, 512, peak);
     }
 }
