@@ -11,9 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "cpu/backend_cpu.h"
 #include "engine/runner.h"
-#include "tests/lib/golden_model.h"
 
 enum { N_VOCAB = 50, WINDOW = 40, N_GROUPS = 2, MAX_CTX = 400 };
 
@@ -405,54 +403,11 @@ static void test_allocation_faults(void **state) {
     }
 }
 
-/* The real backend, from its creation to the first logits. */
-static void test_allocation_faults_cpu(void **state) {
-    (void)state;
-    golden_model golden;
-    assert_true(golden_model_open(&golden, "models", "gemma3"));
-    const rf_program *real = rf_model_program(golden.model);
-    size_t live = rf_alloc_live_bytes();
-    for (uint64_t n = 1;; n++) {
-        rf_backend *backend = NULL;
-        rf_runner *runner = NULL;
-        rf_error err = {0};
-        int32_t seq = -1;
-        const float *logits = NULL;
-        rf_alloc_fail_at(n, 0);
-        rf_status status = rf_cpu_backend_create(
-            &(rf_cpu_options){.n_threads = 2, .features = UINT32_MAX}, &backend, &err);
-        if (status == RF_OK)
-            status = rf_runner_create(backend, real, &(rf_runner_options){.n_ctx = 64}, NULL, NULL,
-                                      &runner, &err);
-        rf_feed feed = {0, golden.tokens, 9, RF_WANT_LAST};
-        if (status == RF_OK)
-            status = rf_runner_open(runner, &seq, &err);
-        if (status == RF_OK)
-            status = rf_runner_step(runner, &feed, 1, &logits, &err);
-        rf_alloc_fail_at(0, 0);
-        if (runner)
-            rf_runner_destroy(runner);
-        else if (backend)
-            backend->api->destroy(backend);
-        assert_int_equal(rf_alloc_live_bytes(), live);
-        if (status == RF_OK) {
-            assert_true(n > 20);
-            break;
-        }
-        assert_int_equal(status, RF_ERR_NO_MEMORY);
-    }
-    golden_model_close(&golden);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_company),
-        cmocka_unit_test(test_pool_suffices),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_allocation_faults),
-        cmocka_unit_test(test_allocation_faults_cpu),
+        cmocka_unit_test(test_random_company), cmocka_unit_test(test_pool_suffices),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_limits),         cmocka_unit_test(test_allocation_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
