@@ -128,7 +128,7 @@ static rf_status run_jsonl(const rf_tokenizer *tokenizer, const rf_options *opti
             rf_json_set(out, "error", rf_json_str(rf_str_of(line_err.text)), &ok);
         }
         if (ok)
-            rf_out_json(out, JSON_COMPACT);
+            rf_out_json(out, JSON_COMPACT | JSON_ENSURE_ASCII); /* U+2028 ends lines for some */
         json_decref(out);
         status = ok ? rf_out_flush(err)
                     : rf_fail(err, RF_ERR_NO_MEMORY, "out of memory in line %zu", n_lines);

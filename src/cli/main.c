@@ -43,6 +43,7 @@ static rf_status run(rf_cli *cli, int argc, char **argv, rf_error *err) {
     RF_TRY(rf_options_init(options, err));
     apply(options);
     rf_status parsed = rf_options_parse(options, argc, argv, err);
+    apply(options);
     if (parsed != RF_OK) {
         rf_cli_hint(cli, "rocmforge %s%s--help",
                     options->has_command ? rf_command_get(options->command)->name : "",

@@ -1,0 +1,141 @@
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import BIN, environment, fails, ok, run
+
+
+@pytest.fixture
+def chat(tiny, chat_template):
+    return ["chat", "-m", tiny, "--chat-template-file", chat_template, "-n", "12", "--temp", "0", "-q"]
+
+
+def saved(tmp_path, name="chat.json"):
+    return json.loads((tmp_path / name).read_text())["messages"]
+
+
+def test_piped(chat, tmp_path):
+    lines = ["hello", "/stats", "more", f"/save {tmp_path}/chat.json", "/regen", f"/save {tmp_path}/again.json", "/help"]
+    done = ok(*chat, input="\n".join(lines) + "\n")
+    messages = saved(tmp_path)
+    assert [m["role"] for m in messages] == ["user", "assistant"] * 2 and messages[2]["content"] == "more"
+    assert done.out == "".join(messages[i]["content"] + "\n" for i in (1, 3, 3))
+    assert saved(tmp_path, "again.json") == messages
+    assert "2 messages" in done.err and "/regen" in done.err
+    whole = ok("generate", *chat[1:], "-p", "hello").out
+    assert whole == messages[1]["content"]
+
+
+def test_cache_is_reused_without_a_trace(chat, tmp_path):
+    """The second answer of a chat is that of a fresh one which loads the first turn."""
+    ok(*chat, input=f"hello\n/save {tmp_path}/one.json\nmore\n/save {tmp_path}/two.json\n/stats\n")
+    ok(*chat, input=f"/load {tmp_path}/one.json\nmore\n/save {tmp_path}/three.json\n")
+    assert saved(tmp_path, "two.json") == saved(tmp_path, "three.json")
+
+
+def test_system_and_reset(chat, tmp_path):
+    lines = ["/system Be brief", "hi", f"/save {tmp_path}/a.json", "/reset", f"/save {tmp_path}/b.json", "/system",
+             f"/save {tmp_path}/c.json", "/exit", "never"]
+    done = ok(*chat, input="\n".join(lines))
+    assert [m["role"] for m in saved(tmp_path, "a.json")] == ["system", "user", "assistant"]
+    assert saved(tmp_path, "b.json") == [{"role": "system", "content": "Be brief"}] and saved(tmp_path, "c.json") == []
+    assert done.out.count("\n") == saved(tmp_path, "a.json")[2]["content"].count("\n") + 1
+
+
+def test_errors_do_not_end_it(chat, tmp_path):
+    (tmp_path / "bad.json").write_text('{"messages": [{"role": "user"}]}')
+    lines = [b"/sav", b"/save", b"/load " + os.fsencode(tmp_path) + b"/absent.json", b"/load " + os.fsencode(tmp_path) + b"/bad.json",
+             b"/save /proc/x.json", b"/regen", b"/reset now", b"a\xffb", b"word " * 300, b"   ", b"hi"]
+    done = fails(1, *chat, input=b"\n".join(lines), says=[
+        "did you mean /save?", "expected /save FILE", "absent.json: No such file", "message 0: expected", "/proc",
+        "nothing has been asked", 'found "now"', "offset 1", "context of 512", "9 lines could not be answered"])
+    assert done.out.endswith("\n") and len(done.out) > 1
+
+
+def test_no_template(tiny):
+    fails(1, "chat", "-m", tiny, says=["no chat template", "rocmforge generate --raw -m"])
+
+
+class Terminal:
+    """The program on a pseudo terminal."""
+
+    def __init__(self, args, state):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(BIN, [BIN, *map(str, args)], environment(XDG_STATE_HOME=str(state), TERM="dumb"))
+        self.seen = ""
+
+    def wait_for(self, text, seconds=20):
+        end = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < end, (text, self.seen)
+            if select.select([self.fd], [], [], 0.1)[0]:
+                try:
+                    self.seen += os.read(self.fd, 4096).decode(errors="replace")
+                except OSError:
+                    break
+        assert text in self.seen, self.seen
+        self.seen = self.seen[self.seen.index(text) + len(text):]
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def status(self):
+        for _ in range(200):
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.05)
+        os.kill(self.pid, signal.SIGKILL)
+        raise AssertionError("still running: " + self.seen)
+
+
+def test_on_a_terminal(tiny, chat_template, tmp_path):
+    args = ["chat", "-m", tiny, "--chat-template-file", chat_template, "-c", "60000", "--reference",
+            "--logit-bias", "319-inf"]
+    terminal = Terminal(args, tmp_path / "state")
+    terminal.wait_for("> ")
+    terminal.type("heLlo")
+    terminal.type("\x7f\x7f\x7flo wörld\n")  # line editing
+    terminal.wait_for("wörld\r\n")
+    terminal.wait_for("e")  # of the answer
+    terminal.type("\x03")  # stops the answer, not the program
+    terminal.wait_for("(stopped)")
+    terminal.wait_for("> ")
+    terminal.type(f"/save {tmp_path}/chat.json\n")
+    terminal.wait_for("> ")
+    terminal.type("abc\x03")  # at the prompt: a hint
+    terminal.wait_for("Ctrl-D leaves")
+    terminal.type("/stats\n")
+    terminal.wait_for("2 messages")
+    terminal.type("\x04")
+    assert terminal.status() == 0
+    assert saved(tmp_path)[0]["content"] == "helo wörld"
+    history = (tmp_path / "state" / "rocmforge" / "chat_history").read_text()
+    assert "/stats" in history
+
+
+def test_interrupted_when_piped(chat):
+    child = subprocess.Popen([BIN, *map(str, chat)], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=20) == 130
+
+
+def test_the_file_shrinks_while_it_is_mapped(tiny, chat_template, tmp_path):
+    copy = tmp_path / "shrinks.gguf"
+    copy.write_bytes(tiny.read_bytes())
+    child = subprocess.Popen([BIN, "chat", "-m", copy, "--chat-template-file", chat_template, "-q", "-n", "4", "--reference"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    child.stdin.write(b"hi\n")
+    child.stdin.flush()
+    child.stdout.readline()
+    os.truncate(copy, 4096)
+    _, err = child.communicate(b"again\n", timeout=20)
+    assert child.returncode == 1 and b"shrinks.gguf" in err and b"shrank" in err, err
