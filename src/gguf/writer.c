@@ -6,7 +6,6 @@
 #include "base/buf.h"
 #include "base/checked.h"
 #include "base/map.h"
-#include "base/outfile.h"
 #include "gguf/container.h"
 #include "gguf/tensor_type.h"
 
@@ -34,7 +33,9 @@ struct rf_gguf_writer {
     size_t n_keys, n_tensors, cap_keys, cap_tensors;
     rf_map key_index, tensor_index;
     uint64_t data_bytes; /* of all tensors so far, padded */
-    rf_error err;        /* the first failure */
+    rf_gguf_produce_fn produce;
+    void *produce_user;
+    rf_error err; /* the first failure */
 };
 
 rf_status rf_gguf_writer_create(uint32_t alignment, rf_gguf_writer **out, rf_error *err) {
@@ -278,6 +279,11 @@ void rf_gguf_writer_tensor(rf_gguf_writer *writer, rf_str name, uint32_t type_id
         writer->data_bytes = end;
 }
 
+void rf_gguf_writer_produce(rf_gguf_writer *writer, rf_gguf_produce_fn produce, void *user) {
+    writer->produce = produce;
+    writer->produce_user = user;
+}
+
 static void build_header(const rf_gguf_writer *writer, rf_buf *out) {
     uint32_t version = VERSION;
     uint64_t counts[2] = {writer->n_tensors, writer->n_keys};
@@ -316,7 +322,8 @@ static rf_status write_all(const rf_gguf_writer *writer, const rf_buf *header, r
         RF_TRY(write_zeros(file, (align - header->len % align) % align, err));
     for (size_t i = 0; i < writer->n_tensors; i++) {
         const writer_tensor *tensor = &writer->tensors[i];
-        RF_TRY(rf_outfile_write(file, tensor->data, (size_t)tensor->bytes, err));
+        RF_TRY(tensor->data ? rf_outfile_write(file, tensor->data, (size_t)tensor->bytes, err)
+                            : writer->produce(writer->produce_user, i, file, err));
         RF_TRY(write_zeros(file, (align - tensor->bytes % align) % align, err));
     }
     return RF_OK;

@@ -6,6 +6,7 @@
 #ifndef RF_GGUF_WRITER_H
 #define RF_GGUF_WRITER_H
 
+#include "base/outfile.h"
 #include "gguf/gguf.h"
 
 typedef struct rf_gguf_writer rf_gguf_writer;
@@ -27,9 +28,15 @@ void rf_gguf_writer_array(rf_gguf_writer *writer, const char *key, rf_gguf_type 
 void rf_gguf_writer_strings(rf_gguf_writer *writer, const char *key, const rf_str *items,
                             uint64_t n_items);
 void rf_gguf_writer_copy_key(rf_gguf_writer *writer, const rf_gguf_key *key);
-/* data (bytes of it) is borrowed until rf_gguf_writer_finish. */
+/* data (bytes of it) is borrowed until rf_gguf_writer_finish; NULL: rf_gguf_writer_produce. */
 void rf_gguf_writer_tensor(rf_gguf_writer *writer, rf_str name, uint32_t type_id, uint32_t n_dims,
                            const uint64_t *ne, const void *data, uint64_t bytes);
+
+/* Gives the bytes of tensors without data while the file is written, in the order of declaration:
+ * writes as many as were declared, with rf_outfile_write. i_tensor counts all tensors. */
+typedef rf_status (*rf_gguf_produce_fn)(void *user, size_t i_tensor, rf_outfile *file,
+                                        rf_error *err);
+void rf_gguf_writer_produce(rf_gguf_writer *writer, rf_gguf_produce_fn produce, void *user);
 
 /* Writes the file beside path, syncs it, renames it over path. On failure nothing is left behind.
  */
