@@ -108,6 +108,7 @@ rf_status rf_session_backend(const rf_cli *cli, rf_backend **out, rf_error *err)
         .features = levels[isa],
         .reference = rf_opt_on(options, RF_OPT_REFERENCE),
         .allow_slow_types = rf_opt_on(options, RF_OPT_ALLOW_SLOW_TYPES),
+        .release_mapping = true,
     };
     rf_interrupt_block(true);
     rf_status status = rf_cpu_backend_create(&cpu, out, err);

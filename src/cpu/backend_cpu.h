@@ -12,6 +12,9 @@ typedef struct rf_cpu_options {
     uint32_t features;     /* RF_CPU_… bits that kernels may use; masked by the processor's own */
     bool reference;        /* only cpu/ref: plain C, activations in F32 */
     bool allow_slow_types; /* types without a kernel run on the reference */
+    /* The weights lie in a read-only mapping of a file: bind gives back the pages of what it has
+     * repacked, so that the weights are resident once. Never set for memory of the heap. */
+    bool release_mapping;
 } rf_cpu_options;
 
 /* *out is owned by the caller; out->api->destroy frees it and joins its threads. */

@@ -2,6 +2,8 @@
  * repacked, by all workers at once. */
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "cpu/cpu_state.h"
@@ -108,6 +110,17 @@ static bool rows_finite(const unit_rows *u, uint64_t *row, uint64_t *col) {
     return true;
 }
 
+/* Gives whole pages of the mapping back; they come from the file again if somebody reads them. */
+static void release_rows(const unit_rows *u) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)u->data;
+    uintptr_t end = begin + (size_t)((u->end - u->begin) * u->weight->row_bytes);
+    begin = (begin + page - 1) / page * page;
+    end = end / page * page;
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 static void report_bad(pack_job *job, uint64_t unit) {
     uint64_t seen = atomic_load(&job->bad_unit);
     while (unit < seen && !atomic_compare_exchange_weak(&job->bad_unit, &seen, unit)) {
@@ -133,6 +146,9 @@ static void pack_units(void *arg, uint32_t worker) {
             decode_vector(job->backend, &u);
         if (u.bound->is_matrix && u.bound->matrix.variant->packs)
             pack_rows(job->backend, &u);
+        if (job->backend->options.release_mapping &&
+            (!u.bound->is_matrix || u.bound->matrix.variant->packs))
+            release_rows(&u);
         uint64_t bytes = (u.end - u.begin) * u.weight->row_bytes;
         uint64_t done = atomic_fetch_add(&job->done_bytes, bytes) + bytes;
         if (worker == 0 && job->progress && !job->progress(job->user, done, job->total_bytes))

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -294,6 +296,44 @@ static void bad_weights_are_named(void **state) {
     }
 }
 
+/* Weights in a file's mapping whose pages bind gives back: the same bits. */
+static void mapped_weights_are_released(void **state) {
+    (void)state;
+    rf_cpu_options options = fast;
+    engine plain, e;
+    rf_error err = {0};
+    rf_limits limits = tiny_limits(8, RF_KV_F16);
+    options.release_mapping = true;
+    engine_open(&plain, &fast, RF_QTYPE_Q8_0, RF_KV_F16);
+    feed(&plain, 0, N, N, want);
+    assert_true(tiny_program_open(&e.tiny, 7, RF_QTYPE_Q8_0));
+    int fd = memfd_create("weights", 0);
+    assert_true(fd >= 0);
+    size_t n = 0;
+    for (uint32_t i = 0; i < e.tiny.program.n_weights; i++) {
+        const rf_weight *w = &e.tiny.weights[i];
+        size_t bytes = (size_t)(w->n_experts * w->n_rows * w->row_bytes);
+        assert_int_equal(write(fd, w->data, bytes), bytes);
+        n += bytes;
+    }
+    uint8_t *map = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0), *at = map;
+    assert_ptr_not_equal(map, MAP_FAILED);
+    for (uint32_t i = 0; i < e.tiny.program.n_weights; i++) {
+        rf_weight *w = &e.tiny.weights[i];
+        w->data = at;
+        at += w->n_experts * w->n_rows * w->row_bytes;
+    }
+    assert_int_equal(rf_cpu_backend_create(&options, &e.backend, &err), RF_OK);
+    assert_int_equal(e.backend->api->bind(e.backend, &e.tiny.program, &limits, NULL, NULL, &err),
+                     RF_OK);
+    feed(&e, 0, N, N, got);
+    assert_memory_equal(got, want, sizeof want);
+    engine_close(&e);
+    engine_close(&plain);
+    munmap(map, n);
+    close(fd);
+}
+
 static bool stop_at_once(void *user, uint64_t done, uint64_t total) {
     ++*(int *)user;
     assert_in_range(done, 0, total);
@@ -343,6 +383,7 @@ int main(void) {
         cmocka_unit_test(outputs_are_optional),
         cmocka_unit_test(steps_do_not_allocate),
         cmocka_unit_test(bad_weights_are_named),
+        cmocka_unit_test(mapped_weights_are_released),
         cmocka_unit_test(binding_can_fail_and_be_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
