@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "cli/number.h"
 #include "cli/options.h"
@@ -197,6 +198,22 @@ static int find_variable(const char *name) {
     return -1;
 }
 
+/* A variable of another command is checked and then left alone. */
+static rf_status take_variable(rf_options *options, rf_option_id id, const char *name,
+                               const char *text, rf_error *err) {
+    rf_option_value *value = &options->values[id], before = *value;
+    if (before.source == RF_SOURCE_COMMAND_LINE || text[0] == 0) /* empty counts as unset */
+        return RF_OK;
+    RF_TRY(rf_options_set(options, id, text, RF_SOURCE_ENVIRONMENT, name, err));
+    if (options->has_command && !rf_option_serves(rf_option_get(id), options->command)) {
+        rf_free(value->list);
+        *value = before;
+        value->list = NULL;
+        value->n_list = 0;
+    }
+    return RF_OK;
+}
+
 rf_status rf_options_read_env(rf_options *options, char **environ_vars, rf_error *err) {
     for (char **at = environ_vars; *at; at++) {
         const char *equals = strchr(*at, '=');
@@ -210,10 +227,7 @@ rf_status rf_options_read_env(rf_options *options, char **environ_vars, rf_error
             warn_unknown(name);
             continue;
         }
-        bool set = options->values[id].source == RF_SOURCE_COMMAND_LINE;
-        if (!set && equals[1] != 0) /* an empty variable counts as unset */
-            RF_TRY(rf_options_set(options, (rf_option_id)id, equals + 1, RF_SOURCE_ENVIRONMENT,
-                                  name, err));
+        RF_TRY(take_variable(options, (rf_option_id)id, name, equals + 1, err));
     }
     return RF_OK;
 }

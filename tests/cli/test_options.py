@@ -99,6 +99,12 @@ def test_bad_and_unknown_variables():
     ok("--help", env={"ROCMFORGE_TEMP": "hot"})
 
 
+def test_variables_of_other_commands_are_checked_and_left_alone(tiny):
+    other = {"ROCMFORGE_KV_TOKENS": "1", "ROCMFORGE_PROGRAM": "on", "ROCMFORGE_STOP": "e"}
+    assert ok("logits", "-m", tiny, "--ids", "1,2,3", env=other).out.count("row") == 3
+    fails(2, "logits", "-m", tiny, "--ids", "1", env={"ROCMFORGE_KV_TOKENS": "x"}, says="ROCMFORGE_KV_TOKENS")
+
+
 def test_env_example_is_fresh():
     assert (ROOT / ".env.example").read_text() == ok("help", "environment").out, \
         "run: build/release/rocmforge help environment > .env.example"
