@@ -9,7 +9,8 @@ enum { TEXT_MAX_BYTES = 1 << 30, DEFAULT_WINDOW = 512 };
 
 /*
  * llama.cpp's measure: the text is cut into windows of n_ctx tokens that do not overlap; where the
- * vocabulary adds a BOS, it stands in the place of each window's first token; rows n_ctx / 2 to
+ * vocabulary adds a BOS, it stands in the place of each window's first token (llama.cpp puts one
+ * more in front of the text, which moves its windows by a token); rows n_ctx / 2 to
  * n_ctx - 2 are scored on the token that follows each.
  */
 typedef struct measure {
@@ -127,7 +128,7 @@ static rf_status run(rf_cli *cli, measure *m, rf_error *err) {
         return rf_fail(err, RF_ERR_USAGE, "--ctx-size: found %u, expected at least 4",
                        m->session.n_ctx);
     RF_TRY(rf_input_read(path, &m->text, err));
-    rf_encode_options encode = {.add_special = true};
+    rf_encode_options encode = {.add_special = false};
     if (rf_tokenizer_encode(m->session.tokenizer, rf_buf_view(&m->text), encode, &m->tokens, err) !=
         RF_OK)
         return rf_fail_prefix(err, "%s", path);

@@ -1,9 +1,9 @@
-"""The real model, where it is in the cache."""
+"""The real models, where they are in the cache."""
 import json
 
 import pytest
 
-from conftest import GOLDEN, ok
+from conftest import CACHE, GOLDEN, ok
 
 SURE_GAP = 0.35  # below it, rounding may choose the other token (tests/golden/README.md)
 CASES = json.load(open(GOLDEN / "models" / "smollm2-135m.json"))
@@ -42,3 +42,13 @@ def test_perplexity(smollm):
 def test_chat(smollm):
     done = ok("chat", "-m", smollm, "--temp", "0", "-n", "10", input="Hi! Who are you?\n/stats\n")
     assert len(done.out) > 10 and "2 messages" in done.err
+
+
+def test_perplexity_with_a_bos_in_each_window():
+    model = CACHE / "gemma3-270m-Q4_K_M.gguf"
+    if not model.exists():
+        pytest.skip("Gemma 3 is not in the cache; make demo MODEL=gemma3-270m fetches it")
+    golden = json.load(open(GOLDEN / "models" / "gemma3-270m.json"))["perplexity"]
+    got = json.loads(ok("perplexity", "-m", model, "-f", GOLDEN / "text" / golden["text"], "--chunks", "1", "--json",
+                        "--reference", "-ctk", "f32", "-ctv", "f32").out)
+    assert got["running"] == pytest.approx(golden["running"][:1], rel=1e-4)
