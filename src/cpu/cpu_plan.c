@@ -35,6 +35,14 @@ static rf_value_id op_output(const rf_op *op) {
     }
 }
 
+/* The product that makes logits: nothing after it averages the rounding of its activations, and it
+ * runs for few rows. */
+static bool is_fine(const rf_program *program, const rf_cpu_plan *plan, const rf_op *op) {
+    return op->kind == RF_OP_MATMUL && op->u.matmul.n_parts == 1 &&
+           program->values[op->u.matmul.out].rows == RF_ROWS_OUTPUT &&
+           rf_cpu_acts_mask(plan, op) == 1u << RF_ACTS_Q8;
+}
+
 /* Decides which step prepares activations: each kind's buffer holds one value at a time. */
 static void plan_steps(const rf_program *program, rf_cpu_plan *plan) {
     rf_value_id holds[RF_ACTS_KIND_COUNT];
@@ -46,15 +54,17 @@ static void plan_steps(const rf_program *program, rf_cpu_plan *plan) {
         step->op = op;
         rf_value_id in = op_input(op), out = op_output(op);
         unsigned needs = in == RF_NONE ? 0 : rf_cpu_acts_mask(plan, op);
+        step->fine = is_fine(program, plan, op);
         for (int k = 0; k < RF_ACTS_KIND_COUNT; k++) {
             if ((needs >> k & 1) && holds[k] != in)
                 step->fill |= 1u << k;
             if (needs >> k & 1)
-                holds[k] = in;
+                holds[k] = step->fine ? RF_NONE : in;
             if (holds[k] == out)
                 holds[k] = RF_NONE;
         }
-        if (op->kind == RF_OP_NORM && i + 1 < program->n_ops && op_input(after) == out)
+        if (op->kind == RF_OP_NORM && i + 1 < program->n_ops && op_input(after) == out &&
+            !is_fine(program, plan, after))
             step->fill_after = rf_cpu_acts_mask(plan, after);
         for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
             if (step->fill_after >> k & 1)
@@ -94,18 +104,24 @@ static void plan_values(const rf_program *program, const rf_limits *limits, rf_c
     }
     for (uint32_t i = 0; i < program->n_ropes; i++)
         ws->ropes[i] = take(ws, (size_t)limits->max_tokens * program->ropes[i].n_dims * 4);
-    size_t acts[RF_ACTS_KIND_COUNT] = {0};
+    size_t acts[RF_ACTS_KIND_COUNT] = {0}, halves = 0;
     for (uint32_t i = 0; i < program->n_ops; i++) {
         rf_value_id in = op_input(&program->ops[i]);
         unsigned mask = in == RF_NONE ? 0 : rf_cpu_acts_mask(plan, &program->ops[i]);
+        if (mask == 0)
+            continue;
+        bool fine = plan->steps[i].fine;
+        size_t n_rows = rows_of(program, limits, in) * (fine ? 2 : 1);
+        uint32_t n_cols = program->values[in].n_cols;
+        halves = at_least(halves, fine ? n_rows * n_cols * 4 : 0);
         for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
             if (mask >> k & 1)
-                acts[k] = at_least(acts[k], rf_acts_bytes((rf_acts_kind)k,
-                                                          (uint32_t)rows_of(program, limits, in),
-                                                          program->values[in].n_cols));
+                acts[k] =
+                    at_least(acts[k], rf_acts_bytes((rf_acts_kind)k, (uint32_t)n_rows, n_cols));
     }
     for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
         ws->acts[k] = take(ws, acts[k]);
+    ws->halves = take(ws, halves);
 }
 
 /* Floats of a worker's scratch for attention: the kernel's, queries, and the state of one part and

@@ -33,6 +33,7 @@ typedef struct rf_cpu_step {
     const rf_op *op;
     unsigned fill;       /* bit a kind: activations of `in` to prepare before the products */
     unsigned fill_after; /* bit a kind: rows to prepare as soon as a norm has written them */
+    bool fine;           /* a MATMUL whose 8-bit activations come twice, see run_matmul.c */
 } rf_cpu_step;
 
 /* Offsets in the workspace, each a multiple of 64. */
@@ -40,6 +41,7 @@ typedef struct rf_cpu_workspace {
     size_t *values;                  /* [n_values]; the logits have none: they are the caller's */
     size_t *ropes;                   /* [n_ropes]: cos and sin of [max_tokens][n_dims] */
     size_t acts[RF_ACTS_KIND_COUNT]; /* shared by all matmuls, in turn */
+    size_t halves;                   /* rows of a fine step, two for each: 8 bits and the rest */
     size_t tiles;                    /* rf_cpu_tile [max_tokens] */
     size_t partials;                 /* attention over parts, see run_attention.c */
     size_t partial_floats;           /* of one tile and part */

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/checked.h"
+#include "cpu/acts.h"
 #include "cpu/cpu_state.h"
 
 enum {
@@ -92,10 +93,57 @@ void rf_cpu_product(const rf_cpu_task *task, const rf_acts *acts, float *out, si
                          (float *)row0, out_stride);
 }
 
+/*
+ * A fine product reads 15 bits of each activation through 8-bit kernels: every row comes as two
+ * neighbours, what 8 bits hold of it and the rest, and their results are added. Weights are read
+ * once for both, so where memory is the limit this costs nothing.
+ */
+static void halve_row(const float *x, uint32_t n_cols, float *first, float *rest) {
+    for (uint32_t at = 0; at < n_cols; at += RF_ACTS_BLOCK) {
+        float largest = 0;
+        for (uint32_t i = at; i < at + RF_ACTS_BLOCK; i++)
+            largest = fmaxf(largest, fabsf(x[i]));
+        float scale = largest < RF_ACTS_SMALLEST ? 0 : largest / RF_ACTS_Q_MAX;
+        for (uint32_t i = at; i < at + RF_ACTS_BLOCK; i++) {
+            first[i] = scale > 0 ? rintf(x[i] / scale) * scale : 0;
+            rest[i] = x[i] - first[i];
+        }
+    }
+}
+
+/* The source of a fine product: twice as many rows, halved and prepared. */
+static rf_cpu_source fill_fine(const rf_cpu_run *run, unsigned mask, rf_cpu_source whole) {
+    rf_pool *pool = rf_cpu_run_pool(run);
+    const rf_cpu_workspace *ws = &run->backend->plan.ws;
+    float *halves = rf_cpu_area(run, ws->halves);
+    rf_cpu_source source = {halves, 2 * whole.n_rows, whole.n_cols};
+    uint32_t unit = rf_cpu_unit(pool, whole.n_rows), begin, end;
+    while (rf_cpu_next(pool, whole.n_rows, unit, &begin, &end)) {
+        for (uint32_t r = begin; r < end; r++) {
+            float *first = halves + (size_t)2 * r * whole.n_cols;
+            halve_row(whole.rows + (size_t)r * whole.n_cols, whole.n_cols, first,
+                      first + whole.n_cols);
+        }
+        rf_cpu_fill_rows(run, ws->acts, mask, source, 2 * begin, 2 * end);
+    }
+    rf_pool_barrier(pool);
+    return source;
+}
+
+static void add_halves(float *rows, uint32_t n_rows, uint32_t n_cols) {
+    for (uint32_t r = 0; r < n_rows; r += 2) {
+        const float *first = rows + (size_t)r * n_cols, *rest = first + n_cols;
+        float *sum = rows + (size_t)r / 2 * n_cols;
+        for (uint32_t i = 0; i < n_cols; i++)
+            sum[i] = first[i] + rest[i];
+    }
+}
+
 /* What all tasks of a MATMUL share. */
 typedef struct matmul_job {
     const rf_cpu_run *run;
     const rf_op_matmul *op;
+    bool fine; /* source has two rows for each of out */
     rf_cpu_source source;
     float *out;
     size_t out_stride;
@@ -116,18 +164,22 @@ static void matmul_task(const matmul_job *job, uint32_t part, const rf_cpu_task 
     const float *bias = rf_cpu_vector(job->run, op->bias[part]);
     size_t col = op->out_col[part] + task->col;
     bool plain = !bias && op->scale == 1.0f && op->soft_cap == 0.0f && op->row_gate == RF_NONE;
-    if (plain && !op->add) {
+    if (plain && !op->add && !job->fine) {
         float *out = job->out + task->row_begin * job->out_stride + col;
         rf_cpu_product(task, &acts, out, job->out_stride);
         return;
     }
     rf_finish_args args = {bias ? bias + task->col : NULL, op->scale, op->soft_cap, 1.0f, op->add};
-    uint32_t n = task->matrix.n_rows;
+    uint32_t n = task->matrix.n_rows, begin = task->row_begin, end = task->row_end;
     rf_cpu_product(task, &acts, job->scratch, n);
-    for (uint32_t r = task->row_begin; r < task->row_end; r++) {
+    if (job->fine) {
+        add_halves(job->scratch, end - begin, n);
+        begin /= 2;
+        end /= 2;
+    }
+    for (uint32_t r = begin; r < end; r++) {
         args.gate = gate_of(job, r);
-        job->run->backend->plan.kernels.finish(&args,
-                                               job->scratch + (size_t)(r - task->row_begin) * n, n,
+        job->run->backend->plan.kernels.finish(&args, job->scratch + (size_t)(r - begin) * n, n,
                                                job->out + r * job->out_stride + col);
     }
 }
@@ -139,18 +191,22 @@ void rf_cpu_run_matmul(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t 
     uint32_t n_rows = rf_cpu_rows(run, op->out);
     matmul_job job = {.run = run,
                       .op = op,
+                      .fine = step->fine,
                       .source = {rf_cpu_value(run, op->in), n_rows, values[op->in].n_cols},
                       .out = rf_cpu_value(run, op->out),
                       .out_stride = values[op->out].n_cols,
                       .scratch = rf_cpu_scratch(run, worker)};
     if (n_rows == 0 || !job.out)
         return; /* no row wants results, or nobody wants logits */
-    rf_cpu_fill_acts(run, b->plan.ws.acts, step->fill, job.source);
+    if (step->fine)
+        job.source = fill_fine(run, step->fill, job.source);
+    else
+        rf_cpu_fill_acts(run, b->plan.ws.acts, step->fill, job.source);
     rf_cpu_split splits[RF_MATMUL_MAX_PARTS];
     uint32_t n_tasks = 0;
     for (uint32_t p = 0; p < op->n_parts; p++) {
-        splits[p] = rf_cpu_split_product(&b->plan.weights[op->weight[p]].matrix, NULL, n_rows,
-                                         rf_pool_size(b->pool));
+        splits[p] = rf_cpu_split_product(&b->plan.weights[op->weight[p]].matrix, NULL,
+                                         job.source.n_rows, rf_pool_size(b->pool));
         n_tasks += splits[p].n_tasks;
     }
     for (uint32_t i; (i = rf_pool_next(b->pool)) < n_tasks;) {
