@@ -99,7 +99,7 @@ static void all_splits_open(void **state) {
     }
     assert_int_equal(rf_gguf_file_bytes(gguf), bytes);
     for (int i = 0; i < 4; i++) {
-        char name[8];
+        char name[16];
         (void)snprintf(name, sizeof name, "t%d", i);
         const rf_gguf_tensor *tensor = rf_gguf_find_tensor(gguf, rf_str_of(name));
         assert_non_null(tensor);
