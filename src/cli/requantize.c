@@ -1,10 +1,13 @@
 #include "cli/requantize.h"
 
+#include <inttypes.h>
+
 #include "base/alloc.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cpu/pool.h"
 #include "quant/encode.h"
+#include "quant/finite.h"
 
 enum {
     CHUNK_WEIGHTS = 16384, /* that a worker takes at a time, or one row */
@@ -13,8 +16,7 @@ enum {
 
 /* Rows first … first + n_rows of a matrix, on their way from the file to out. */
 typedef struct row_slab {
-    const rf_qtype_info *from;
-    rf_qtype to;
+    rf_qtype from, to;
     const uint8_t *src; /* row `first` of the file */
     const float *importance;
     uint64_t first_weight; /* index in the tensor of the slab's first */
@@ -25,7 +27,7 @@ typedef struct row_slab {
 
 typedef struct row_worker {
     float *row;         /* owned; [chunk rows][n_cols] */
-    size_t cap_weights; /* of row, and as many again behind it for checks */
+    size_t cap_weights; /* of row */
     uint64_t bad_weight;
     rf_error err;
 } row_worker;
@@ -47,18 +49,33 @@ uint64_t rf_requantize_bytes(const rf_gguf_tensor *tensor, const rf_mix_choice *
     return row * (tensor->n_elements / tensor->ne[0]);
 }
 
+/* Reads a chunk that goes to the new file as it is. */
+static rf_status check_chunk(const row_slab *slab, const uint8_t *src, size_t n_weights,
+                             uint64_t first, rf_error *err) {
+    size_t bad;
+    if (rf_weights_finite(slab->from, src, n_weights, &bad))
+        return RF_OK;
+    uint64_t index = first + bad;
+    return rf_fail(err, RF_ERR_INVALID,
+                   "weight %" PRIu64 " (row %" PRIu64 ", column %" PRIu64
+                   "): found NaN or infinity, expected a finite number",
+                   index, index / slab->n_cols, index % slab->n_cols);
+}
+
 static rf_status encode_chunk(const row_slab *slab, row_worker *worker, uint8_t *out, size_t row) {
     size_t left = slab->n_rows - row, n_rows = left < slab->chunk_rows ? left : slab->chunk_rows;
-    slab->from->dequant(slab->src + row * slab->src_row_bytes, worker->row, n_rows * slab->n_cols);
-    rf_encode_rows_args args = {.qtype = slab->check ? RF_QTYPE_F32 : slab->to,
+    const uint8_t *src = slab->src + row * slab->src_row_bytes;
+    uint64_t first = slab->first_weight + row * slab->n_cols;
+    if (slab->check)
+        return check_chunk(slab, src, n_rows * slab->n_cols, first, &worker->err);
+    rf_qtype_get(slab->from)->dequant(src, worker->row, n_rows * slab->n_cols);
+    rf_encode_rows_args args = {.qtype = slab->to,
                                 .src = worker->row,
                                 .importance = slab->importance,
                                 .n_rows = n_rows,
                                 .n_cols = slab->n_cols,
-                                .first = slab->first_weight + row * slab->n_cols,
-                                .out = slab->check
-                                           ? (void *)(worker->row + slab->chunk_rows * slab->n_cols)
-                                           : (void *)(out + row * slab->out_row_bytes)};
+                                .first = first,
+                                .out = out + row * slab->out_row_bytes};
     return rf_encode_rows(&args, &worker->err);
 }
 
@@ -95,7 +112,7 @@ static bool reserve(requantizing *run, size_t chunk_weights, size_t out_bytes) {
         if (worker->cap_weights >= chunk_weights)
             continue;
         rf_free(worker->row);
-        worker->row = rf_calloc(2 * chunk_weights, sizeof *worker->row);
+        worker->row = rf_calloc(chunk_weights, sizeof *worker->row);
         worker->cap_weights = worker->row ? chunk_weights : 0;
         if (!worker->row)
             return false;
@@ -127,7 +144,7 @@ static rf_status convert(requantizing *run, const rf_gguf_tensor *tensor,
     uint64_t src_row, out_row, n_matrices = tensor->ne[2] * tensor->ne[3];
     rf_qtype to = choice->keep ? from : choice->type;
     const float *importance = NULL;
-    *slab = (row_slab){.from = rf_qtype_get(from), .to = to, .check = to == from};
+    *slab = (row_slab){.from = from, .to = to, .check = to == from};
     slab->n_cols = (size_t)tensor->ne[0];
     if (!rf_qtype_row_bytes(from, tensor->ne[0], &src_row) ||
         !rf_qtype_row_bytes(to, tensor->ne[0], &out_row))
