@@ -58,7 +58,7 @@ static inline uint32_t rf_kv_padded(uint32_t head_dim_v) { return (head_dim_v + 
  * query: the largest logit (-infinity if it sees none), the sum of exp(logit - max), and the
  * values weighted by exp(logit - max).
  */
-enum { RF_ATTENTION_QUERIES = 64 };
+enum { RF_ATTENTION_QUERIES = 64, RF_ATTENTION_SPAN = 128 };
 typedef struct rf_attention_tile {
     const rf_kv_layout *layout;
     const uint8_t *slab;  /* this head of block 0 */
@@ -73,7 +73,7 @@ typedef struct rf_attention_tile {
     float *acc;                   /* [n_queries][rf_kv_padded(head_dim_v)] */
 } rf_attention_tile;
 typedef void (*rf_attention_fn)(const rf_attention_tile *tile);
-/* The logits of RF_ATTENTION_QUERIES against a block, and its decoded k or v. */
+/* The logits of RF_ATTENTION_QUERIES against a span of blocks, and one block's decoded k or v. */
 size_t rf_attention_scratch(const rf_kv_layout *layout);
 
 #define RF_KERNEL_SLOTS(X) X(norm) X(act) X(finish) X(rope) X(kv_store) X(attention)
