@@ -35,12 +35,20 @@ static rf_value_id op_output(const rf_op *op) {
     }
 }
 
-/* The product that makes logits: nothing after it averages the rounding of its activations, and it
- * runs for few rows. */
+/* The products whose rounding shows most: the one that makes logits, since nothing after it averages
+ * (and it runs for few rows), and those that make q, k and v, since softmax and the cache carry it
+ * on (and they are the smallest of a layer). */
 static bool is_fine(const rf_program *program, const rf_cpu_plan *plan, const rf_op *op) {
-    return op->kind == RF_OP_MATMUL && op->u.matmul.n_parts == 1 &&
-           program->values[op->u.matmul.out].rows == RF_ROWS_OUTPUT &&
-           rf_cpu_acts_mask(plan, op) == 1u << RF_ACTS_Q8;
+    if (op->kind != RF_OP_MATMUL || rf_cpu_acts_mask(plan, op) != 1u << RF_ACTS_Q8)
+        return false;
+    rf_value_id out = op->u.matmul.out;
+    bool makes_qkv = false;
+    for (const rf_op *next = op + 1; next < program->ops + program->n_ops; next++) {
+        if (next->layer != op->layer)
+            break;
+        makes_qkv |= next->kind == RF_OP_ROPE_STORE && next->u.rope_store.qkv == out;
+    }
+    return makes_qkv || program->values[out].rows == RF_ROWS_OUTPUT;
 }
 
 /* Decides which step prepares activations: each kind's buffer holds one value at a time. */
