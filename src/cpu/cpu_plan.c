@@ -140,9 +140,9 @@ static size_t attention_floats(const rf_kv_layout *layout) {
            RF_ATTENTION_QUERIES * (layout->head_dim + 2 * state + 2) + 64;
 }
 
-static void plan_attention(const rf_program *program, const rf_limits *limits, uint32_t n_workers,
-                           rf_cpu_plan *plan, size_t *worker_floats) {
-    uint32_t widest = 1;
+static void plan_attention(const rf_program *program, const rf_limits *limits, rf_cpu_plan *plan,
+                           size_t *worker_floats) {
+    uint32_t widest = 1, most_heads = 1;
     size_t state = 0;
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const rf_op *op = &program->ops[i];
@@ -151,15 +151,16 @@ static void plan_attention(const rf_program *program, const rf_limits *limits, u
         const rf_kv_layout *layout = &plan->kv_layouts[op->u.attention.kv_layer];
         uint32_t group = op->u.attention.n_head / layout->n_head_kv;
         widest = group > widest ? group : widest;
+        most_heads = op->u.attention.n_head > most_heads ? op->u.attention.n_head : most_heads;
         state = at_least(state, rf_kv_padded(layout->head_dim_v) + 2);
         *worker_floats = at_least(*worker_floats, attention_floats(layout));
     }
     plan->tile_rows = widest < RF_ATTENTION_QUERIES ? RF_ATTENTION_QUERIES / widest : 1;
     plan->max_parts = (uint32_t)rf_ceil_div(limits->max_context, RF_CPU_PART_TOKENS);
     plan->ws.tiles = take(&plan->ws, limits->max_tokens * 3 * sizeof(int32_t));
-    plan->ws.partial_floats = rf_round_up(RF_ATTENTION_QUERIES * state, 16);
-    size_t n_states = (size_t)RF_CPU_TASKS_PER_WORKER * n_workers * plan->max_parts;
-    plan->ws.partials = take(&plan->ws, n_states * plan->ws.partial_floats * 4);
+    plan->ws.partial_queries = (uint32_t)at_least(4 * (size_t)most_heads, RF_CPU_SPLIT_QUERIES);
+    plan->ws.partials =
+        take(&plan->ws, (size_t)plan->ws.partial_queries * plan->max_parts * state * 4);
 }
 
 /* Widths of one program's expert ops, the largest of each. */
@@ -230,7 +231,7 @@ rf_status rf_cpu_plan_make(const rf_cpu_options *options, uint32_t n_workers,
     plan_steps(program, out);
     plan_values(program, limits, out);
     size_t worker_floats = 2 * RF_CPU_TASK_FLOATS;
-    plan_attention(program, limits, n_workers, out, &worker_floats);
+    plan_attention(program, limits, out, &worker_floats);
     plan_moe(program, limits, out);
     out->ws.worker_bytes = rf_round_up(worker_floats * 4, 64);
     out->ws.worker = take(&out->ws, out->ws.worker_bytes * n_workers);

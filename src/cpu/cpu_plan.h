@@ -16,6 +16,8 @@ enum {
     /* Attention is summed over parts of this many absolute positions, whatever the batch and
      * threads: a multiple of every block size. */
     RF_CPU_PART_TOKENS = 512,
+    /* Batches of up to so many queries (rows times heads) may spread a tile's parts. */
+    RF_CPU_SPLIT_QUERIES = 256,
     RF_CPU_MAX_BLOCK_TOKENS = 256,
     RF_CPU_TASKS_PER_WORKER = 8
 };
@@ -44,7 +46,7 @@ typedef struct rf_cpu_workspace {
     size_t halves;                   /* rows of a fine step, two for each: 8 bits and the rest */
     size_t tiles;                    /* rf_cpu_tile [max_tokens] */
     size_t partials;                 /* attention over parts, see run_attention.c */
-    size_t partial_floats;           /* of one tile and part */
+    uint32_t partial_queries;        /* that they have room for */
     size_t moe_order, moe_start;     /* uint32_t [rows * n_used], [n_expert + 1] */
     size_t moe_logits;               /* [max_tokens][n_expert] */
     size_t moe_in, moe_out;          /* rows in the order of experts */

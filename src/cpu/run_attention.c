@@ -11,7 +11,7 @@
 #include "base/checked.h"
 #include "cpu/cpu_state.h"
 
-/* Softmax state of a tile's queries: [32] max, [32] sum, [32][padded] acc. */
+/* Softmax state of a tile's queries: max, sum, [padded] acc of each. */
 typedef struct state {
     float *max, *sum, *acc;
 } state;
@@ -47,9 +47,8 @@ uint32_t rf_cpu_make_tiles(const rf_cpu_backend *backend, const rf_batch *batch)
     return n;
 }
 
-static state state_at(float *memory) {
-    return (state){memory, memory + RF_ATTENTION_QUERIES,
-                   memory + (size_t)2 * RF_ATTENTION_QUERIES};
+static state state_at(float *memory, uint32_t n_queries) {
+    return (state){memory, memory + n_queries, memory + (size_t)2 * n_queries};
 }
 
 static task task_at(const attention_job *job, uint32_t i) {
@@ -155,9 +154,9 @@ static float *states_memory(const attention_job *job) {
 }
 
 static void run_whole_tasks(const attention_job *job) {
-    float *memory = states_memory(job);
-    state whole = state_at(memory);
-    state part = state_at(memory + (size_t)RF_ATTENTION_QUERIES * (job->padded + 2));
+    state whole = state_at(states_memory(job), RF_ATTENTION_QUERIES);
+    state part =
+        state_at(whole.acc + (size_t)RF_ATTENTION_QUERIES * job->padded, RF_ATTENTION_QUERIES);
     for (uint32_t i; (i = rf_pool_next(rf_cpu_run_pool(job->run))) < job->n_tasks;) {
         /* the last tiles see most positions: they come first, so that the end is even */
         task t = task_at(job, job->n_tasks - 1 - i);
@@ -170,28 +169,32 @@ static void run_whole_tasks(const attention_job *job) {
     }
 }
 
-/* Where part p of task i leaves its state. */
-static state partial_at(const attention_job *job, uint32_t i, uint32_t p) {
+/* Where part p of a task leaves its state: queries lie in the order of rows, then heads, and all
+ * parts of a task together. */
+static state partial_at(const attention_job *job, const task *t, uint32_t p) {
     const rf_cpu_plan *plan = &job->run->backend->plan;
+    size_t rows = (size_t)(t->tile.last - t->tile.first);
+    size_t query = (size_t)t->tile.first * job->op->n_head + rows * t->head_begin;
+    size_t at = query * plan->max_parts + (size_t)p * t->n_queries;
     float *memory = rf_cpu_area(job->run, plan->ws.partials);
-    return state_at(memory + ((size_t)i * plan->max_parts + p) * plan->ws.partial_floats);
+    return state_at(memory + at * (job->padded + 2), t->n_queries);
 }
 
 static void run_split_tasks(const attention_job *job, uint32_t n_parts) {
     rf_pool *pool = rf_cpu_run_pool(job->run);
-    state whole = state_at(states_memory(job));
+    state whole = state_at(states_memory(job), RF_ATTENTION_QUERIES);
     for (uint32_t i; (i = rf_pool_next(pool)) < job->n_tasks * n_parts;) {
         task t = task_at(job, i / n_parts);
         uint32_t p = i % n_parts;
         if ((p + 1) * RF_CPU_PART_TOKENS > t.begin && p * RF_CPU_PART_TOKENS < t.end)
-            run_part(job, &t, p, partial_at(job, i / n_parts, p));
+            run_part(job, &t, p, partial_at(job, &t, p));
     }
     rf_pool_barrier(pool);
     for (uint32_t i; (i = rf_pool_next(pool)) < job->n_tasks;) {
         task t = task_at(job, i);
         state_clear(whole, t.n_queries, job->padded);
         for (uint32_t p = t.begin / RF_CPU_PART_TOKENS; p * RF_CPU_PART_TOKENS < t.end; p++)
-            state_merge(whole, partial_at(job, i, p), t.n_queries, job->padded);
+            state_merge(whole, partial_at(job, &t, p), t.n_queries, job->padded);
         write_task(job, &t, whole);
     }
 }
@@ -221,7 +224,9 @@ void rf_cpu_run_attention(const rf_cpu_run *run, const rf_cpu_step *step, uint32
     job.n_tasks = run->n_tiles * job.layout->n_head_kv * job.n_chunks;
     job.padded = rf_kv_padded(job.layout->head_dim_v);
     uint32_t n_workers = rf_pool_size(b->pool), n_parts = batch_parts(run->batch);
-    if (n_workers > 1 && n_parts > 1 && job.n_tasks <= n_workers * RF_CPU_TASKS_PER_WORKER)
+    uint64_t n_queries = (uint64_t)run->batch->n_tokens * op->n_head;
+    if (n_workers > 1 && n_parts > 1 && job.n_tasks < 4 * n_workers &&
+        n_queries <= b->plan.ws.partial_queries)
         run_split_tasks(&job, n_parts);
     else
         run_whole_tasks(&job);
