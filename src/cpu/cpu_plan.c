@@ -35,9 +35,9 @@ static rf_value_id op_output(const rf_op *op) {
     }
 }
 
-/* The products whose rounding shows most: the one that makes logits, since nothing after it averages
- * (and it runs for few rows), and those that make q, k and v, since softmax and the cache carry it
- * on (and they are the smallest of a layer). */
+/* The products whose rounding shows most: the one that makes logits, since nothing after it
+ * averages (and it runs for few rows), and those that make q, k and v, since softmax and the cache
+ * carry it on (and they are the smallest of a layer). */
 static bool is_fine(const rf_program *program, const rf_cpu_plan *plan, const rf_op *op) {
     if (op->kind != RF_OP_MATMUL || rf_cpu_acts_mask(plan, op) != 1u << RF_ACTS_Q8)
         return false;
