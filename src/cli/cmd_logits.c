@@ -17,7 +17,8 @@ typedef struct job {
     const rf_gguf_tensor *wanted; /* its logits */
     int32_t *ids;                 /* owned */
     size_t n_ids;
-    float *logits; /* owned; [n_ids][n_vocab] */
+    bool from_prompt; /* the tokenizer makes the ids */
+    float *logits;    /* owned; [n_ids][n_vocab] */
 } job;
 
 static void release(job *j) {
@@ -40,7 +41,7 @@ static rf_status open_expected(job *j, const char *path, rf_error *err) {
         return rf_fail(err, RF_ERR_INVALID,
                        "%s: found %s, expected the tensor logits of type f32 with two dimensions",
                        path, j->wanted ? "another type or shape" : "no such tensor");
-    if (j->ids)
+    if (j->ids || j->from_prompt)
         return RF_OK;
     RF_TRY(rf_gguf_get_array(j->expected, "golden.tokens", RF_GGUF_I32, &tokens, err));
     j->ids = rf_calloc(tokens->n_items ? tokens->n_items : 1, sizeof *j->ids);
@@ -69,7 +70,9 @@ static rf_status tokens_of_prompt(job *j, rf_error *err) {
     return status;
 }
 
-static rf_status choose_ids(job *j, rf_error *err) {
+/* Ids that stand on the command line or in the file to compare with. Their number is the context:
+ * LongRoPE depends on it, and golden logits are of the sequence as it stands. */
+static rf_status given_ids(job *j, rf_error *err) {
     const rf_options *options = &j->cli->options;
     const char *list = rf_opt_text(options, RF_OPT_IDS);
     const char *expected = rf_opt_text(options, RF_OPT_COMPARE);
@@ -78,10 +81,17 @@ static rf_status choose_ids(job *j, rf_error *err) {
         return rf_fail(err, RF_ERR_USAGE, "found --ids and a prompt, expected one of them");
     if (list)
         RF_TRY(rf_input_ids(list, "--ids", &j->ids, &j->n_ids, err));
-    else if (prompt || !expected)
-        RF_TRY(tokens_of_prompt(j, err));
+    j->from_prompt = !list && (prompt || !expected);
     if (expected)
         RF_TRY(open_expected(j, expected, err));
+    j->session.default_ctx = j->n_ids <= UINT32_MAX ? (uint32_t)j->n_ids : 0;
+    return RF_OK;
+}
+
+static rf_status choose_ids(job *j, rf_error *err) {
+    const char *expected = rf_opt_text(&j->cli->options, RF_OPT_COMPARE);
+    if (j->from_prompt)
+        RF_TRY(tokens_of_prompt(j, err));
     uint32_t n_vocab = rf_session_n_vocab(&j->session);
     for (size_t i = 0; i < j->n_ids; i++) {
         if (j->ids[i] < 0 || (uint32_t)j->ids[i] >= n_vocab)
@@ -175,6 +185,7 @@ static rf_status run(job *j, rf_error *err) {
     if (rf_opt_given(options, RF_OPT_TOLERANCE) && !rf_opt_given(options, RF_OPT_COMPARE))
         return rf_fail(err, RF_ERR_USAGE, "--tolerance: expected --compare FILE beside it");
     j->session.wants_all_rows = true;
+    RF_TRY(given_ids(j, err));
     RF_TRY(rf_session_open(j->cli, &j->session, false, err));
     RF_TRY(choose_ids(j, err));
     size_t n_floats, n_bytes;
