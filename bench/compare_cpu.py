@@ -1,7 +1,7 @@
 """Times prefill and decode of rocmforge and llama.cpp in turn and prints the ratios.
 
-Terms are llama-bench's: ppN is one batch of N prompt tokens, tgN is N tokens one at a time from an
-empty cache. Each round runs both engines in a process of their own, so that a machine whose speed
+Terms are llama-bench's: pp is one batch of prompt tokens (prose of about four characters a token, as
+many tokens for both engines), tg is tokens one at a time from an empty cache. Each round runs both engines in a process of their own, so that a machine whose speed
 drifts drifts for both; the ratio is taken round by round and its median and range are printed.
 """
 import argparse
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+TEXT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "golden", "text", "persuasion.txt")
 RANDOM_STEP = 7919  # a walk through the vocabulary: the tokens do not matter, their variety does
 
 
@@ -54,28 +55,35 @@ def peer(path, arguments):
 
     results = {}
     for name, work, n in (("pp", prefill, arguments.prompt), ("tg", generate, arguments.generate)):
-        if n == 0:
-            continue
         clear()
         decode(tokens_of(8, n_vocab))  # warm-up
         clear()
         start = time.perf_counter()
         work()
-        results[f"{name}{n}"] = n / (time.perf_counter() - start)
+        results[name] = n / (time.perf_counter() - start)
     return results
 
 
-def peer_in_process(path, arguments):
-    command = [sys.executable, os.path.abspath(__file__), "--peer", path, "-p", str(arguments.prompt),
+def peer_in_process(path, arguments, n_prompt):
+    command = [sys.executable, os.path.abspath(__file__), "--peer", path, "-p", str(n_prompt),
                "-n", str(arguments.generate), "-t", str(arguments.threads)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+def generate(path, arguments, text, n):
+    command = [arguments.rocmforge, "generate", "-m", path, "--raw", "-p", text, "-n", str(n), "-t", str(arguments.threads),
+               "-b", "4096", "--temp", "0", "--ignore-eos", "--json", "-q"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return json.loads(done.stdout.decode(errors="replace"))["timings"]
+
+
 def ours(path, arguments):
-    command = [arguments.rocmforge, "bench", "-m", path, "-p", str(arguments.prompt), "-n", str(arguments.generate),
-               "-r", "1", "-t", str(arguments.threads), "-o", "json"]
-    rows = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return {row["test"]: row["tokens_per_second"] for row in rows}
+    """The same through `generate`: prose as the prompt, then tokens after a prompt of one word."""
+    with open(TEXT, encoding="utf-8") as stream:
+        prose = stream.read()[: arguments.prompt * 4]
+    long = generate(path, arguments, prose, 1)
+    short = generate(path, arguments, "The", arguments.generate)
+    return long["prompt_tokens"], {"pp": long["prompt_tokens_per_second"], "tg": short["tokens_per_second"]}
 
 
 def spread(values, form):
@@ -86,7 +94,7 @@ def main():
     parser = argparse.ArgumentParser(prog="bench/compare-cpu", description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="*", metavar="MODEL.gguf")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
-    parser.add_argument("-p", "--prompt", type=int, default=512, help="prompt tokens (default 512)")
+    parser.add_argument("-p", "--prompt", type=int, default=512, help="prompt tokens, about (default 512)")
     parser.add_argument("-n", "--generate", type=int, default=64, help="tokens one at a time (default 64)")
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count(), help="threads of both engines")
     parser.add_argument("-r", "--rounds", type=int, default=5, help="rounds of both in turn (default 5)")
@@ -99,11 +107,14 @@ def main():
         parser.error("name at least one model file")
     print("| model | test | rocmforge, tokens/s | llama.cpp, tokens/s | ratio |\n|---|---|---|---|---|")
     for path in arguments.models:
-        rounds = [(ours(path, arguments), peer_in_process(path, arguments)) for _ in range(arguments.rounds)]
-        for test in rounds[0][1]:
+        rounds = []
+        for _ in range(arguments.rounds):
+            n_prompt, mine = ours(path, arguments)
+            rounds.append((mine, peer_in_process(path, arguments, n_prompt)))
+        for test, n in (("pp", n_prompt), ("tg", arguments.generate)):
             mine, theirs = [a[test] for a, _ in rounds], [b[test] for _, b in rounds]
             ratios = [a / b for a, b in zip(mine, theirs)]
-            print(f"| {os.path.basename(path)} | {test} | {spread(mine, '.0f')} | {spread(theirs, '.0f')} "
+            print(f"| {os.path.basename(path)} | {test}{n} | {spread(mine, '.0f')} | {spread(theirs, '.0f')} "
                   f"| {spread(ratios, '.2f')} |", flush=True)
 
 
