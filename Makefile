@@ -132,7 +132,7 @@ demo:
 	@tools/install-deps build demo
 	@$(SUBMAKE) all
 	@model=$$(tools/fetch-model $(MODEL)) && \
-	  $(BIN) generate -m "$$model" -p "$$PROMPT" -n 128 $(if $(filter gemma3-270m,$(MODEL)),--raw)
+	  $(BIN) generate -m "$$model" -p "$$PROMPT" -n 128 --temp 0 $(if $(filter gemma3-270m,$(MODEL)),--raw)
 
 test:
 	@tools/install-deps build demo test
