@@ -1,9 +1,9 @@
-#include <string.h>
-#include <sys/stat.h>
+#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/cpu_features.h"
 #include "cli/cli.h"
+#include "cli/gguf_copy.h"
 #include "cli/output.h"
 #include "cli/requantize.h"
 
@@ -28,29 +28,6 @@ static rf_status parse_type(rf_cli *cli, const char *text, rf_mix *out, rf_error
     rf_cli_hint(cli, "rocmforge quantize in.gguf out.gguf Q4_K_M");
     return rf_fail(err, RF_ERR_USAGE, "quantize: found type \"%.80s\", expected one of %s", text,
                    names);
-}
-
-/* Same file by any name, also through links. */
-static rf_status check_apart(const char *in, const char *out, rf_error *err) {
-    struct stat a, b;
-    if (strcmp(in, out) != 0 &&
-        (stat(in, &a) != 0 || stat(out, &b) != 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino))
-        return RF_OK;
-    return rf_fail(err, RF_ERR_USAGE,
-                   "quantize: found output \"%s\" to be the input \"%s\", expected another file",
-                   out, in);
-}
-
-static rf_status check_parts_apart(const rf_gguf *in, const char *out, rf_error *err) {
-    uint32_t i_file = UINT32_MAX;
-    for (size_t i = 0; i < rf_gguf_n_tensors(in); i++) {
-        const rf_gguf_tensor *tensor = rf_gguf_tensor_at(in, i);
-        const char *path = tensor->i_file != i_file ? rf_gguf_path_at(tensor->data) : NULL;
-        i_file = tensor->i_file;
-        if (path)
-            RF_TRY(check_apart(path, out, err));
-    }
-    return RF_OK;
 }
 
 static bool falls_back(const quantizing *job, size_t i) {
@@ -96,16 +73,6 @@ static rf_status check_tensors(const quantizing *job, bool allow_requantize, rf_
     return RF_OK;
 }
 
-static void copy_keys(const quantizing *job) {
-    for (size_t i = 0; i < rf_gguf_n_keys(job->in); i++) {
-        const rf_gguf_key *key = rf_gguf_key_at(job->in, i);
-        if (!rf_str_starts(key->name, RF_STR("split."))) /* the output is one file */
-            rf_gguf_writer_copy_key(job->writer, key);
-    }
-    rf_gguf_writer_u32(job->writer, "general.quantization_version", QUANTIZATION_VERSION);
-    rf_gguf_writer_u32(job->writer, "general.file_type", rf_mix_file_type(job->mix.mix));
-}
-
 static void note_imatrix(const quantizing *job, const char *path) {
     rf_gguf_writer_str(job->writer, "quantize.imatrix.file", rf_str_of(path));
     if (rf_imatrix_dataset(job->imatrix).len > 0)
@@ -134,11 +101,11 @@ static void summarise(const quantizing *job) {
 static rf_status prepare(rf_cli *cli, quantizing *job, rf_error *err) {
     const rf_options *options = &cli->options;
     const char *imatrix = rf_opt_text(options, RF_OPT_IMATRIX);
-    RF_TRY(check_apart(options->args[0], job->path, err));
+    RF_TRY(rf_check_apart(options->args[0], job->path, err));
     RF_TRY(rf_gguf_open(options->args[0], NULL, &job->in, err));
-    RF_TRY(check_parts_apart(job->in, job->path, err));
+    RF_TRY(rf_check_parts_apart(job->in, job->path, err));
     if (imatrix) {
-        RF_TRY(check_apart(imatrix, job->path, err));
+        RF_TRY(rf_check_apart(imatrix, job->path, err));
         RF_TRY(rf_imatrix_open(imatrix, &job->imatrix, err));
     }
     job->mix.has_imatrix = imatrix != NULL;
@@ -151,7 +118,9 @@ static rf_status prepare(rf_cli *cli, quantizing *job, rf_error *err) {
         rf_cli_hint(cli, "rocmforge quantize --allow-requantize, which decodes it: errors add up");
     RF_TRY(checked);
     RF_TRY(rf_gguf_writer_create((uint32_t)rf_gguf_alignment(job->in), &job->writer, err));
-    copy_keys(job);
+    RF_TRY(rf_copy_keys(options, job->in, job->writer, err));
+    rf_gguf_writer_u32(job->writer, "general.quantization_version", QUANTIZATION_VERSION);
+    rf_gguf_writer_u32(job->writer, "general.file_type", rf_mix_file_type(job->mix.mix));
     if (imatrix)
         note_imatrix(job, imatrix);
     return RF_OK;
