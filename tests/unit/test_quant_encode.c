@@ -160,8 +160,8 @@ static void test_plain_shapes(void **state) {
             /* E2M1 has 4 and 6 but not 5; IQ4's smallest level is 1 / 127 of its largest */
             double limit = t == RF_QTYPE_MXFP4 ? 0.3 : iq4 ? 0.05 : 0.02;
             if (!(flat <= limit && spike <= limit))
-                fail_msg("%s, value %g: error %.4f flat, %.4f as a spike", rf_qtype_get(t)->name,
-                         (double)values[v], flat, spike);
+                fail_msg("%s, value %g: error %.4f flat, %.4f as a spike",
+                         rf_qtype_get((rf_qtype)t)->name, (double)values[v], flat, spike);
         }
     }
 }
