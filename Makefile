@@ -114,7 +114,7 @@ tests: $(TEST_BIN) $(BUILD)/kcheck $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 JOBS ?= $(shell nproc)
 MODEL ?= smollm2-135m
 PROMPT ?= $(if $(filter gemma3-270m,$(MODEL)),The three primary colours are,Why is the sky blue? Answer in two sentences.)
-SUBMAKE = $(MAKE) --no-print-directory -j$(JOBS)
+SUBMAKE = $(MAKE) -s --no-print-directory -j$(JOBS)
 
 .PHONY: help demo test check format bench-cpu clean
 help:
