@@ -115,8 +115,10 @@ def test_on_a_terminal(tiny, chat_template, tmp_path):
     terminal.wait_for("> ")
     terminal.type("abc\x03")  # at the prompt: a hint
     terminal.wait_for("Ctrl-D leaves")
+    terminal.wait_for("> ")
     terminal.type("/stats\n")
     terminal.wait_for("2 messages")
+    terminal.wait_for("> ")  # only then is the terminal the editor's again
     terminal.type("\x04")
     assert terminal.status() == 0
     assert saved(tmp_path)[0]["content"] == "helo wörld"
