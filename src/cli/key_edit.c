@@ -96,7 +96,7 @@ rf_status rf_edit_key(const char *text, const rf_gguf *in, rf_gguf_writer *write
     if (rf_str_starts(view, RF_STR("split.")) || rf_str_is(view, "general.alignment"))
         return bad_edit(text, "another key: this one describes the file itself", err);
     const char *value = equals + 1;
-    rf_gguf_type type;
+    rf_gguf_type type = RF_GGUF_STRING;
     scalar parsed = {0};
     RF_TRY(find_type(text, view, rf_gguf_find_key(in, view), &type, &value, err));
     if (type == RF_GGUF_STRING) {

@@ -14,29 +14,7 @@
 #include "gguf/gguf.h"
 #include "quant/blocks.h"
 #include "quant/quant.h"
-
-static rf_gguf *blocks;
-
-static int open_blocks(void **state) {
-    (void)state;
-    rf_error err = {0};
-    if (rf_gguf_open("tests/golden/types/blocks.gguf", NULL, &blocks, &err) == RF_OK)
-        return 0;
-    print_error("%s\n", err.text);
-    return -1;
-}
-
-static int close_blocks(void **state) {
-    (void)state;
-    rf_gguf_close(blocks);
-    return 0;
-}
-
-static const rf_gguf_tensor *find(const char *name, const char *suffix) {
-    char whole[64];
-    (void)snprintf(whole, sizeof whole, "%s%s", name, suffix);
-    return rf_gguf_find_tensor(blocks, rf_str_of(whole));
-}
+#include "tests/lib/golden_blocks.h"
 
 /* Raw blocks T against T.f32, to the bit, from an unaligned source and one block at a time. */
 static void test_golden_blocks(void **state) {
@@ -44,7 +22,8 @@ static void test_golden_blocks(void **state) {
     int n_types = 0;
     for (int t = 0; t < RF_QTYPE_COUNT; t++) {
         const rf_qtype_info *info = rf_qtype_get((rf_qtype)t);
-        const rf_gguf_tensor *raw = find(info->name, ""), *want = find(info->name, ".f32");
+        const rf_gguf_tensor *raw = golden_blocks_find(info->name, ""),
+                             *want = golden_blocks_find(info->name, ".f32");
         if (!raw || !want)
             continue;
         n_types++;
@@ -230,5 +209,5 @@ int main(void) {
         cmocka_unit_test(test_bf16),          cmocka_unit_test(test_scalar_rows),
         cmocka_unit_test(test_packed_scales),
     };
-    return cmocka_run_group_tests(tests, open_blocks, close_blocks);
+    return cmocka_run_group_tests(tests, golden_blocks_open, golden_blocks_close);
 }

@@ -14,31 +14,9 @@
 #include "base/rng.h"
 #include "gguf/gguf.h"
 #include "quant/encode.h"
+#include "tests/lib/golden_blocks.h"
 
 enum { COLS = 1024, MAX_ROW_BYTES = COLS * 4 };
-
-static rf_gguf *blocks;
-
-static int open_blocks(void **state) {
-    (void)state;
-    rf_error err = {0};
-    if (rf_gguf_open("tests/golden/types/blocks.gguf", NULL, &blocks, &err) == RF_OK)
-        return 0;
-    print_error("%s\n", err.text);
-    return -1;
-}
-
-static int close_blocks(void **state) {
-    (void)state;
-    rf_gguf_close(blocks);
-    return 0;
-}
-
-static const rf_gguf_tensor *find(const char *name, const char *suffix) {
-    char whole[64];
-    (void)snprintf(whole, sizeof whole, "%s%s", name, suffix);
-    return rf_gguf_find_tensor(blocks, rf_str_of(whole));
-}
 
 static rf_status encode(rf_qtype qtype, const float *src, const float *importance, size_t n_rows,
                         size_t n_cols, void *out, rf_error *err) {
@@ -58,7 +36,8 @@ static void test_golden_blocks(void **state) {
     int n_types = 0;
     for (int t = 0; t < RF_QTYPE_COUNT; t++) {
         const rf_qtype_info *info = rf_qtype_get((rf_qtype)t);
-        const rf_gguf_tensor *in = find(info->name, ".in"), *want = find(info->name, ".enc");
+        const rf_gguf_tensor *in = golden_blocks_find(info->name, ".in"),
+                             *want = golden_blocks_find(info->name, ".enc");
         if (!in)
             continue;
         n_types++;
@@ -100,7 +79,7 @@ static void test_golden_errors(void **state) {
     (void)state;
     json_t *root = json_load_file("tests/golden/types/encoders.json", 0, NULL), *limit;
     assert_non_null(root);
-    const rf_gguf_tensor *in = rf_gguf_find_tensor(blocks, RF_STR("encode.in"));
+    const rf_gguf_tensor *in = golden_blocks_find("encode.in", "");
     assert_int_equal(in->ne[0], COLS);
     const char *name;
     int n_types = 0;
@@ -267,7 +246,7 @@ static void test_any_floats(void **state) {
  */
 static void test_splits(void **state) {
     (void)state;
-    const rf_gguf_tensor *in = rf_gguf_find_tensor(blocks, RF_STR("encode.in"));
+    const rf_gguf_tensor *in = golden_blocks_find("encode.in", "");
     const float *x = (const float *)(const void *)in->data;
     static uint8_t whole[4 * MAX_ROW_BYTES + 1], part[MAX_ROW_BYTES + 1];
     for (int t = 0; t < RF_QTYPE_COUNT; t++) {
@@ -297,5 +276,5 @@ int main(void) {
         cmocka_unit_test(test_zeros),         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_any_floats),    cmocka_unit_test(test_splits),
     };
-    return cmocka_run_group_tests(tests, open_blocks, close_blocks);
+    return cmocka_run_group_tests(tests, golden_blocks_open, golden_blocks_close);
 }
