@@ -110,7 +110,6 @@ static inline rf_jv rf_jv_dict(rf_jdict *dict) {
     return (rf_jv){.type = RF_J_DICT, .u.dict = dict};
 }
 static inline rf_str rf_jv_view(rf_jv v) { return (rf_str){v.u.s, v.len}; }
-static inline bool rf_jv_is(rf_jv v, rf_jtype type) { return v.type == (uint8_t)type; }
 static inline bool rf_jv_is_markup(rf_jv v) {
     return v.type == RF_J_STR && (v.flags & RF_JF_MARKUP) != 0;
 }

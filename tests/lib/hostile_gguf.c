@@ -1,5 +1,7 @@
 #include "tests/lib/hostile_gguf.h"
 
+#include <time.h>
+
 #include "tests/lib/golden.h"
 
 #define TINY "tests/golden/types/type-q2_k.gguf" /* llama, one layer of 256 */
@@ -35,4 +37,10 @@ const char *hostile_layer_name(hostile_layer layer) {
     static const char *const names[HOSTILE_LAYER_COUNT] = {"gguf", "tokenizer", "model", "template",
                                                            "any"};
     return names[layer];
+}
+
+uint64_t hostile_cpu_ns(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }

@@ -30,6 +30,17 @@ typedef struct hostile_family {
 extern const hostile_family hostile_families[];
 extern const size_t hostile_n_families;
 
+/* What refusing may cost: processor time (more where every access is checked) and memory beyond
+ * four times the file. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { HOSTILE_MAX_NS = 1000000000 };
+#else
+enum { HOSTILE_MAX_NS = 100000000 };
+#endif
+enum { HOSTILE_MEMORY_FLOOR = 16 << 20 };
+/* Processor time of this thread: other tests that run beside it do not count. */
+uint64_t hostile_cpu_ns(void);
+
 /* Appends the file. False when the base cannot be read or memory ran out. */
 bool hostile_make(const hostile_family *family, uint32_t variant, rf_buf *out);
 const char *hostile_layer_name(hostile_layer layer);

@@ -13,24 +13,8 @@
 #include "base/alloc.h"
 #include "tests/lib/hostile_gguf.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { MAX_NS = 1000000000 };
-#else
-enum { MAX_NS = 100000000 };
-#endif
-enum { MEMORY_FLOOR = 16 << 20 };
-
-/* Time of this thread: other tests that run beside it do not count. */
-static uint64_t cpu_ns(void) {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static void check_message(const hostile_family *family, uint32_t variant, const char *text) {
     bool split = strcmp(family->name, "split") == 0; /* about a file, not a place in it */
-    if (getenv("HOSTILE_SHOW"))
-        print_message("%s %u: %s\n", family->name, variant, text);
     if (strncmp(text, "memory: ", 8) != 0 || (!split && !strstr(text, "at byte ")) ||
         !strstr(text, "found ") || !strstr(text, "expected "))
         fail_msg("%s %u: %s", family->name, variant, text);
@@ -42,12 +26,12 @@ static void check_file(const hostile_family *family, uint32_t variant, const uin
     rf_error err = {0};
     rf_alloc_peak_reset();
     size_t live = rf_alloc_live_bytes();
-    uint64_t start = cpu_ns();
+    uint64_t start = hostile_cpu_ns();
     rf_status status = rf_gguf_open_memory(bytes, n, &gguf, &err);
-    uint64_t took = cpu_ns() - start;
+    uint64_t took = hostile_cpu_ns() - start;
     size_t peak = rf_alloc_peak_bytes() - live;
     rf_gguf_close(gguf);
-    if (took > MAX_NS || peak > 4 * n + MEMORY_FLOOR)
+    if (took > HOSTILE_MAX_NS || peak > 4 * n + HOSTILE_MEMORY_FLOOR)
         fail_msg("%s %u: %.1f ms, %zu bytes", family->name, variant, (double)took * 1e-6, peak);
     if ((status != RF_OK) != (family->layer == HOSTILE_GGUF))
         fail_msg("%s %u: %s", family->name, variant, status ? err.text : "was opened");
@@ -108,7 +92,7 @@ static void check_most(const rf_buf *file, rf_status expected) {
     rf_alloc_peak_reset();
     size_t live = rf_alloc_live_bytes();
     rf_status status = rf_gguf_open_memory(file->data, file->len, &gguf, &err);
-    assert_true(rf_alloc_peak_bytes() - live <= 4 * file->len + MEMORY_FLOOR);
+    assert_true(rf_alloc_peak_bytes() - live <= 4 * file->len + HOSTILE_MEMORY_FLOOR);
     if (status != expected)
         fail_msg("%s", status ? err.text : "was opened");
     rf_gguf_close(gguf);

@@ -15,20 +15,6 @@
 #include "tests/lib/hostile_gguf.h"
 #include "tokenizer/tokenizer.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { MAX_NS = 1000000000 };
-#else
-enum { MAX_NS = 100000000 };
-#endif
-enum { MEMORY_FLOOR = 16 << 20 };
-
-/* Time of this thread: other tests that run beside it do not count. */
-static uint64_t cpu_ns(void) {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* Whether a message says which key or tensor is wrong. */
 static bool names_it(const char *text) {
     static const char *const marks[] = {"key ", "tensor ", "llama.", "qwen3moe."};
@@ -81,13 +67,11 @@ static int check(const hostile_family *family, uint32_t variant) {
     assert_true(hostile_make(family, variant, &file));
     rf_alloc_peak_reset();
     size_t live = rf_alloc_live_bytes();
-    uint64_t start = cpu_ns();
+    uint64_t start = hostile_cpu_ns();
     rf_status status = load(&file, family->layer, &err);
-    uint64_t took = cpu_ns() - start;
+    uint64_t took = hostile_cpu_ns() - start;
     size_t peak = rf_alloc_peak_bytes() - live;
     int bad = 0;
-    if (getenv("HOSTILE_SHOW"))
-        print_message("%s %u: %s\n", family->name, variant, err.text);
     if (status == RF_OK) {
         print_error("%s %u: was loaded\n", family->name, variant);
         bad++;
@@ -95,7 +79,7 @@ static int check(const hostile_family *family, uint32_t variant) {
         print_error("%s %u: names nothing: %s\n", family->name, variant, err.text);
         bad++;
     }
-    if (took > MAX_NS || peak > 4 * file.len + MEMORY_FLOOR) {
+    if (took > HOSTILE_MAX_NS || peak > 4 * file.len + HOSTILE_MEMORY_FLOOR) {
         print_error("%s %u: %.1f ms, %zu bytes\n", family->name, variant, (double)took * 1e-6,
                     peak);
         bad++;
