@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/cpu_features.h"
 #include "cpu/cpu_state.h"
 
@@ -82,10 +83,15 @@ static void run_ops(void *arg, uint32_t worker) {
     };
     const rf_cpu_run *run = arg;
     const rf_program *program = run->backend->program;
+    uint64_t *op_ns = worker == 0 ? run->outputs->op_ns : NULL;
+    if (op_ns)
+        op_ns[0] = rf_clock_ns();
     rf_cpu_run_angles(run, worker);
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const rf_cpu_step *step = &run->backend->plan.steps[i];
         runners[step->op->kind](run, step, worker);
+        if (op_ns)
+            op_ns[i + 1] = rf_clock_ns();
     }
 }
 

@@ -26,6 +26,7 @@ struct rf_runner {
     int32_t *output_rows;        /* [max_outputs] */
     int32_t *block_tables;       /* [n_groups * max_seqs * max_blocks] */
     float *logits;               /* [max_outputs][n_vocab], 64-byte aligned */
+    uint64_t *op_ns;             /* borrowed, or NULL */
 };
 
 static uint32_t blocks_for(const rf_runner *runner, uint32_t n_tokens) {
@@ -119,6 +120,8 @@ void rf_runner_destroy(rf_runner *runner) {
 }
 
 const rf_limits *rf_runner_get_limits(const rf_runner *runner) { return &runner->limits; }
+
+void rf_runner_trace(rf_runner *runner, uint64_t *op_ns) { runner->op_ns = op_ns; }
 
 /* ---- sequences ----------------------------------------------------------------------------- */
 
@@ -321,7 +324,8 @@ static rf_status run(rf_runner *runner, const rf_feed *feeds, uint32_t n_feeds,
                       .block_tables = runner->block_tables};
     fill_rows(runner, feeds, n_feeds, &batch);
     fill_tables(runner, feeds, n_feeds, &batch);
-    rf_outputs outputs = {.logits = batch.n_outputs ? runner->logits : NULL};
+    rf_outputs outputs = {.logits = batch.n_outputs ? runner->logits : NULL,
+                          .op_ns = runner->op_ns};
     RF_TRY(runner->backend->api->run(runner->backend, &batch, &outputs, err));
     RF_TRY(check_logits(runner, &batch, err));
     *logits = outputs.logits;

@@ -55,4 +55,8 @@ typedef struct rf_feed {
 RF_NODISCARD rf_status rf_runner_step(rf_runner *runner, const rf_feed *feeds, uint32_t n_feeds,
                                       const float **logits, rf_error *err);
 
+/* From now on each step writes its rf_outputs.op_ns to op_ns ([n_ops + 1] of the program,
+ * borrowed); NULL ends that. */
+void rf_runner_trace(rf_runner *runner, uint64_t *op_ns);
+
 #endif

@@ -37,6 +37,8 @@ typedef bool (*rf_progress_fn)(void *user, uint64_t done, uint64_t total);
 typedef struct rf_outputs {
     float *logits; /* [n_outputs][n_vocab], or NULL when nobody wants them */
     float *hidden; /* [n_outputs][n_embd], or NULL */
+    /* [n_ops + 1] of rf_clock_ns: when the run began, then when each op had ended; or NULL */
+    uint64_t *op_ns;
 } rf_outputs;
 
 typedef struct rf_backend rf_backend;

@@ -268,6 +268,6 @@ rf_status tiny_step(rf_backend *backend, int32_t n_seqs, const int32_t *ids, con
         }
     }
     rf_batch batch = {n, n_seqs, n, tokens, positions, seq_start, rows, tables, TINY_BLOCKS};
-    rf_outputs outputs = {logits, NULL};
+    rf_outputs outputs = {.logits = logits};
     return backend->api->run(backend, &batch, &outputs, err);
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/cpu_features.h"
 #include "cpu/backend_cpu.h"
 #include "tests/lib/tiny_program.h"
@@ -220,7 +221,7 @@ static void blocks_are_copied_and_restored(void **state) {
         for (int b = 0; b < 2 * TINY_BLOCKS; b++)
             tables[s][b] = s + b % TINY_BLOCKS * 8;
         rf_batch batch = {1, 1, 1, &token, &position, start, &row, tables[s], TINY_BLOCKS};
-        rf_outputs outputs = {got + s * TINY_VOCAB, NULL};
+        rf_outputs outputs = {.logits = got + s * TINY_VOCAB};
         assert_int_equal(api->run(e.backend, &batch, &outputs, &err), RF_OK);
     }
     assert_memory_equal(got, got + TINY_VOCAB, TINY_VOCAB * sizeof(float));
@@ -237,7 +238,7 @@ static void outputs_are_optional(void **state) {
     int32_t tokens[] = {1, 2, 3}, positions[] = {0, 1, 2}, start[] = {0, 3}, row = 1;
     int32_t tables[2 * TINY_BLOCKS] = {0};
     rf_batch batch = {3, 1, 1, tokens, positions, start, &row, tables, TINY_BLOCKS};
-    rf_outputs both = {logits, hidden}, none = {NULL, NULL};
+    rf_outputs both = {.logits = logits, .hidden = hidden}, none = {0};
     assert_int_equal(e.backend->api->run(e.backend, &batch, &both, &err), RF_OK);
     const rf_op_matmul *last = &e.tiny.ops[e.tiny.program.n_ops - 1].u.matmul;
     const rf_weight *w = &e.tiny.weights[last->weight[0]];
@@ -253,6 +254,29 @@ static void outputs_are_optional(void **state) {
     assert_int_equal(e.backend->api->run(e.backend, &batch, &none, &err), RF_OK);
     batch.n_outputs = 0;
     assert_int_equal(e.backend->api->run(e.backend, &batch, &both, &err), RF_OK);
+    engine_close(&e);
+}
+
+/* Every op's end is written, in order, and nothing beyond. */
+static void ops_are_timed(void **state) {
+    (void)state;
+    engine e;
+    rf_error err = {0};
+    static float logits[TINY_VOCAB];
+    engine_open(&e, &fast, RF_QTYPE_Q8_0, RF_KV_F16);
+    uint32_t n_ops = e.tiny.program.n_ops;
+    uint64_t *op_ns = rf_calloc(n_ops + 2, sizeof *op_ns), before = rf_clock_ns();
+    int32_t tokens[] = {1, 2, 3}, positions[] = {0, 1, 2}, start[] = {0, 3}, row = 2;
+    int32_t tables[2 * TINY_BLOCKS] = {0};
+    rf_batch batch = {3, 1, 1, tokens, positions, start, &row, tables, TINY_BLOCKS};
+    rf_outputs outputs = {.logits = logits, .op_ns = op_ns};
+    assert_int_equal(e.backend->api->run(e.backend, &batch, &outputs, &err), RF_OK);
+    assert_true(op_ns[0] >= before);
+    for (uint32_t i = 0; i < n_ops; i++)
+        assert_true(op_ns[i + 1] >= op_ns[i]);
+    assert_true(op_ns[n_ops] > op_ns[0] && op_ns[n_ops] <= rf_clock_ns());
+    assert_int_equal(op_ns[n_ops + 1], 0);
+    rf_free(op_ns);
     engine_close(&e);
 }
 
@@ -381,6 +405,7 @@ int main(void) {
         cmocka_unit_test(long_sequences_are_independent),
         cmocka_unit_test(blocks_are_copied_and_restored),
         cmocka_unit_test(outputs_are_optional),
+        cmocka_unit_test(ops_are_timed),
         cmocka_unit_test(steps_do_not_allocate),
         cmocka_unit_test(bad_weights_are_named),
         cmocka_unit_test(mapped_weights_are_released),
