@@ -13,7 +13,7 @@ rf_status rf_normalizer_load(rf_normalizer *normalizer, const rf_gguf *gguf, rf_
     return rf_charsmap_load(&normalizer->charsmap, gguf, err);
 }
 
-static void append_plain(rf_str text, rf_buf *out) {
+void rf_normalizer_escape(rf_str text, rf_buf *out) {
     for (size_t i = 0; i < text.len;) {
         const char *space = memchr(text.ptr + i, ' ', text.len - i);
         size_t end = space ? (size_t)(space - text.ptr) : text.len;
@@ -48,8 +48,8 @@ static void append_mapped(const rf_normalizer *normalizer, rf_str text, rf_buf *
 void rf_normalizer_append(const rf_normalizer *normalizer, rf_str text, rf_buf *out) {
     if (normalizer->space_prefix && !normalizer->merge_spaces)
         rf_buf_str(out, escaped_space);
-    if (normalizer->merge_spaces || normalizer->charsmap.n_units > 0)
-        append_mapped(normalizer, text, out);
+    if (rf_normalizer_is_plain(normalizer))
+        rf_normalizer_escape(text, out);
     else
-        append_plain(text, out);
+        append_mapped(normalizer, text, out);
 }

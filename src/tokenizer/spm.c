@@ -6,39 +6,9 @@ static const unsigned mergeable = RF_TOKEN_TYPE_BIT(RF_TOKEN_NORMAL) |
                                   RF_TOKEN_TYPE_BIT(RF_TOKEN_USER_DEFINED) |
                                   RF_TOKEN_TYPE_BIT(RF_TOKEN_UNUSED);
 
-static bool is_space(const char *s, size_t n) {
-    return n >= 3 && memcmp(s, "\xe2\x96\x81", 3) == 0;
-}
-
-/* Length of the word at the start of text: spaces, then anything up to a space that no token joins
- * to what is before it. */
-static size_t word_length(const rf_spm *spm, rf_str text) {
-    size_t i = 0;
-    while (is_space(text.ptr + i, text.len - i))
-        i += 3;
-    while (i < text.len) {
-        const char *next = memchr(text.ptr + i, '\xe2', text.len - i);
-        i = next ? (size_t)(next - text.ptr) : text.len;
-        if (i > 0 && is_space(text.ptr + i, text.len - i) &&
-            !spm->joins[(unsigned char)text.ptr[i - 1]])
-            break;
-        while (is_space(text.ptr + i, text.len - i))
-            i += 3;
-        i += i < text.len && text.ptr[i] == '\xe2';
-    }
-    return i;
-}
-
 void rf_spm_load(rf_spm *spm, const rf_vocab *vocab) {
-    *spm = (rf_spm){.vocab = vocab};
-    for (uint32_t id = 0; id < vocab->n; id++) {
-        rf_str text = rf_vocab_text(vocab, id);
-        if (!rf_vocab_is(vocab, id, mergeable))
-            continue;
-        for (size_t i = 1; i + 3 <= text.len; i++)
-            if (is_space(text.ptr + i, 3) && !(i >= 3 && is_space(text.ptr + i - 3, 3)))
-                spm->joins[(unsigned char)text.ptr[i - 1]] = true;
-    }
+    spm->vocab = vocab;
+    rf_seams_build(&spm->seams, vocab, mergeable);
 }
 
 static int32_t find_piece(const rf_vocab *vocab, const char *text, size_t len) {
@@ -87,6 +57,7 @@ static bool encode_word(const rf_spm *spm, rf_str word, rf_merger *merger, bool 
     merger->n = 0;
     for (size_t i = 0, len; i < word.len; i += len) {
         len = rf_char_length(word.ptr[i]);
+        len = len < word.len - i ? len : word.len - i;
         rf_merger_add(merger, (uint32_t)i, (uint32_t)len, -1);
     }
     if (!rf_merger_run(merger, word.ptr, rank_pair, spm))
@@ -104,27 +75,34 @@ static bool encode_word(const rf_spm *spm, rf_str word, rf_merger *merger, bool 
     return true;
 }
 
-bool rf_spm_encode(const rf_spm *spm, rf_str text, rf_merger *merger, rf_word_cache *cache,
+bool rf_spm_encode(const rf_spm *spm, rf_str text, bool space_prefix, rf_spm_scratch scratch,
                    rf_tokens *out) {
+    const char *end = text.ptr + text.len;
     bool unknown = false;
-    rf_word_cache_begin(cache, text.len, spm->vocab->seed);
     while (text.len > 0) {
-        size_t n = word_length(spm, text);
-        rf_str word = rf_str_sub(text, 0, n);
-        text = rf_str_sub(text, n, text.len);
+        rf_str word = rf_str_sub(text, 0, rf_seams_part(&spm->seams, text));
+        text = rf_str_sub(text, word.len, text.len);
+        rf_word_key key;
         /* A word beside unknown text may share a token with it. */
-        rf_cached_word *slot = unknown ? NULL : rf_word_cache_slot(cache, word);
-        if (rf_word_cache_holds(cache, slot, word)) {
+        rf_cached_word *slot =
+            unknown || space_prefix ? NULL : rf_word_cache_slot(scratch.cache, word, end, &key);
+        if (rf_word_cache_holds(slot, &key, word)) {
             if (!rf_word_cache_copy(slot, out))
                 return false;
             continue;
         }
+        rf_buf_clear(scratch.word);
+        if (space_prefix)
+            rf_normalizer_escape(RF_STR(" "), scratch.word);
+        rf_normalizer_escape(word, scratch.word);
+        space_prefix = false;
         size_t first = out->n;
         bool any_unknown = false;
-        if (!encode_word(spm, word, merger, &unknown, &any_unknown, out))
+        if (scratch.word->failed || !encode_word(spm, rf_buf_view(scratch.word), scratch.merger,
+                                                 &unknown, &any_unknown, out))
             return false;
         if (!any_unknown)
-            rf_word_cache_fill(cache, slot, word, out, first);
+            rf_word_cache_fill(slot, &key, word, out, first);
     }
     return true;
 }

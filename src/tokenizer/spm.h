@@ -6,18 +6,27 @@
 #define RF_TOKENIZER_SPM_H
 
 #include "tokenizer/merger.h"
+#include "tokenizer/normalizer.h"
+#include "tokenizer/seams.h"
 #include "tokenizer/vocab.h"
 #include "tokenizer/word_cache.h"
 
 typedef struct rf_spm {
     const rf_vocab *vocab; /* borrowed; with scores */
-    bool joins[256];       /* bytes that some token has right before an inner U+2581 */
+    rf_seams seams;
 } rf_spm;
 
 void rf_spm_load(rf_spm *spm, const rf_vocab *vocab);
 
-/* Appends the ids of text, in which U+2581 stands for spaces; false: out of memory. */
-RF_NODISCARD bool rf_spm_encode(const rf_spm *spm, rf_str text, rf_merger *merger,
-                                rf_word_cache *cache, rf_tokens *out);
+typedef struct rf_spm_scratch {
+    rf_merger *merger;
+    rf_word_cache *cache;
+    rf_buf *word;
+} rf_spm_scratch;
+
+/* Appends the ids of text, in which a space or U+2581 stands for a space, and of one more space
+ * before it on request; false: out of memory. */
+RF_NODISCARD bool rf_spm_encode(const rf_spm *spm, rf_str text, bool space_prefix,
+                                rf_spm_scratch scratch, rf_tokens *out);
 
 #endif

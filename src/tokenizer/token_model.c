@@ -67,12 +67,12 @@ static bool encode_bpe(const rf_tokenizer *tokenizer, rf_str fragment, rf_encode
     if (scratch->text.failed)
         return false;
     rf_word_walk walk = rf_word_walk_begin(tokenizer->pre, fragment);
-    rf_word_cache *cache = &scratch->cache;
-    rf_word_cache_begin(cache, fragment.len, tokenizer->vocab.seed);
+    const char *end = fragment.ptr + fragment.len;
     rf_str word;
     while (rf_word_walk_next(&walk, &word)) {
-        rf_cached_word *slot = rf_word_cache_slot(cache, word);
-        if (rf_word_cache_holds(cache, slot, word)) {
+        rf_word_key key;
+        rf_cached_word *slot = rf_word_cache_slot(&scratch->cache, word, end, &key);
+        if (rf_word_cache_holds(slot, &key, word)) {
             if (!rf_word_cache_copy(slot, out))
                 return false;
             continue;
@@ -80,7 +80,7 @@ static bool encode_bpe(const rf_tokenizer *tokenizer, rf_str fragment, rf_encode
         size_t first = out->n;
         if (!rf_bpe_encode_word(&tokenizer->bpe, word, &scratch->merger, out))
             return false;
-        rf_word_cache_fill(cache, slot, word, out, first);
+        rf_word_cache_fill(slot, &key, word, out, first);
     }
     return true;
 }
@@ -106,10 +106,17 @@ static void unload_nothing(rf_tokenizer *tokenizer) { (void)tokenizer; }
 
 static bool encode_spm(const rf_tokenizer *tokenizer, rf_str fragment, rf_encode_scratch *scratch,
                        rf_tokens *out) {
-    rf_buf_clear(&scratch->text);
-    rf_normalizer_append(&tokenizer->normalizer, fragment, &scratch->text);
-    return !scratch->text.failed && rf_spm_encode(&tokenizer->spm, rf_buf_view(&scratch->text),
-                                                  &scratch->merger, &scratch->cache, out);
+    const rf_normalizer *normalizer = &tokenizer->normalizer;
+    bool plain = rf_normalizer_is_plain(normalizer);
+    if (!plain) {
+        rf_buf_clear(&scratch->text);
+        rf_normalizer_append(normalizer, fragment, &scratch->text);
+        if (scratch->text.failed)
+            return false;
+        fragment = rf_buf_view(&scratch->text);
+    }
+    rf_spm_scratch mine = {&scratch->merger, &scratch->cache, &scratch->word};
+    return rf_spm_encode(&tokenizer->spm, fragment, plain && normalizer->space_prefix, mine, out);
 }
 
 static rf_status load_unigram(rf_tokenizer *tokenizer, const rf_gguf *gguf, rf_error *err) {

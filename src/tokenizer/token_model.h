@@ -16,6 +16,7 @@
 /* Scratch of one encode call. */
 typedef struct rf_encode_scratch {
     rf_buf text; /* the fragment as the model sees it */
+    rf_buf word;
     rf_merger merger;
     rf_word_cache cache;
     rf_lattice lattice;

@@ -91,15 +91,19 @@ void rf_tokens_deinit(rf_tokens *tokens) {
     *tokens = (rf_tokens){0};
 }
 
+bool rf_tokens_grow(rf_tokens *tokens, size_t extra) {
+    size_t cap = tokens->cap + tokens->cap / 2 + 64 + extra;
+    int32_t *ids = rf_realloc_array(tokens->ids, cap, sizeof *ids);
+    if (!ids)
+        return false;
+    tokens->ids = ids;
+    tokens->cap = cap;
+    return true;
+}
+
 bool rf_tokens_push(rf_tokens *tokens, int32_t id) {
-    if (tokens->n == tokens->cap) {
-        size_t cap = tokens->cap + tokens->cap / 2 + 64;
-        int32_t *ids = rf_realloc_array(tokens->ids, cap, sizeof *ids);
-        if (!ids)
-            return false;
-        tokens->ids = ids;
-        tokens->cap = cap;
-    }
+    if (!rf_tokens_reserve(tokens, 1))
+        return false;
     tokens->ids[tokens->n++] = id;
     return true;
 }
@@ -135,9 +139,12 @@ rf_status rf_tokenizer_encode(const rf_tokenizer *tokenizer, rf_str text, rf_enc
                        valid, (unsigned char)text.ptr[valid]);
     rf_encode_scratch scratch = {0};
     rf_buf_init(&scratch.text, SIZE_MAX);
+    rf_buf_init(&scratch.word, SIZE_MAX);
+    rf_word_cache_init(&scratch.cache, text.len, tokenizer->vocab.seed);
     size_t n_before = out->n;
     bool done = encode(tokenizer, text, options, &scratch, out);
     rf_buf_deinit(&scratch.text);
+    rf_buf_deinit(&scratch.word);
     rf_merger_deinit(&scratch.merger);
     rf_word_cache_deinit(&scratch.cache);
     rf_lattice_deinit(&scratch.lattice);

@@ -56,6 +56,11 @@ typedef struct rf_tokens {
     size_t n, cap;
 } rf_tokens;
 void rf_tokens_deinit(rf_tokens *tokens);
+RF_NODISCARD bool rf_tokens_grow(rf_tokens *tokens, size_t extra);
+/* Room for `extra` more; false: out of memory. */
+RF_NODISCARD static inline bool rf_tokens_reserve(rf_tokens *tokens, size_t extra) {
+    return tokens->cap - tokens->n >= extra || rf_tokens_grow(tokens, extra);
+}
 RF_NODISCARD bool rf_tokens_push(rf_tokens *tokens, int32_t id); /* false: out of memory */
 
 typedef struct rf_encode_options {

@@ -374,6 +374,49 @@ static void test_long_word(void **state) {
     tiny_open_close(&spm);
 }
 
+/* Words met again come from a cache: a text three times over has the ids of one three times over,
+ * at every length of a word and up to the last byte of the text. */
+static void test_words_again(void **state) {
+    (void)state;
+    enum { LONGEST = 40, TIMES = 3 };
+    tiny_vocab vocab;
+    tiny_vocab_bpe(&vocab, "qwen2");
+    tiny_open bpe = opened(&vocab);
+    tiny_vocab_spm(&vocab);
+    tiny_vocab_bool(&vocab, "add_space_prefix", false);
+    tiny_open spm = opened(&vocab);
+    rf_buf unit, text;
+    rf_buf_init(&unit, 1 << 16);
+    rf_buf_init(&text, 1 << 18);
+    for (size_t len = 1; len <= LONGEST; len++) {
+        for (size_t k = 0; k < 2 * len; k++)
+            rf_buf_put(&unit, "hi"[k % len == len / 2]);
+        rf_buf_text(&unit, " \xe2\x96\x81");
+    }
+    rf_buf_text(&unit, "\n\xc3\xa9hi x hi");
+    for (size_t i = 0; i < TIMES; i++)
+        rf_buf_str(&text, rf_buf_view(&unit));
+    for (int k = 0; k < 2; k++) {
+        const rf_tokenizer *tokenizer = k ? spm.tokenizer : bpe.tokenizer;
+        rf_tokens once = {0}, thrice = {0};
+        rf_error err = {0};
+        rf_encode_options options = {0};
+        assert_int_equal(rf_tokenizer_encode(tokenizer, rf_buf_view(&unit), options, &once, &err),
+                         RF_OK);
+        assert_int_equal(rf_tokenizer_encode(tokenizer, rf_buf_view(&text), options, &thrice, &err),
+                         RF_OK);
+        assert_int_equal(thrice.n, TIMES * once.n);
+        for (size_t i = 0; i < thrice.n; i++)
+            assert_int_equal(thrice.ids[i], once.ids[i % once.n]);
+        rf_tokens_deinit(&once);
+        rf_tokens_deinit(&thrice);
+    }
+    rf_buf_deinit(&unit);
+    rf_buf_deinit(&text);
+    tiny_open_close(&bpe);
+    tiny_open_close(&spm);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bpe),         cmocka_unit_test(test_whole_words_and_nfc),
@@ -382,6 +425,7 @@ int main(void) {
         cmocka_unit_test(test_raw),         cmocka_unit_test(test_bad_calls),
         cmocka_unit_test(test_stream),      cmocka_unit_test(test_stream_options),
         cmocka_unit_test(test_unknown_pre), cmocka_unit_test(test_long_word),
+        cmocka_unit_test(test_words_again),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
 }
