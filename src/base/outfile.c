@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,6 +75,27 @@ rf_status rf_outfile_open(rf_outfile *file, const char *path, rf_error *err) {
                                "%s: cannot open for writing: %s", path, strerror(errno));
     rf_outfile_discard(file);
     return status;
+}
+
+rf_status rf_outfile_memory(rf_outfile *file, const char *name, rf_error *err) {
+    *file = (rf_outfile){.fd = -1, .dir_fd = -1, .in_place = true};
+    file->path = rf_strndup(name, strlen(name));
+    file->fd = file->path ? memfd_create("rocmforge", MFD_CLOEXEC) : -1;
+    if (file->fd >= 0)
+        return RF_OK;
+    rf_status status = rf_fail(err, file->path ? RF_ERR_IO : RF_ERR_NO_MEMORY,
+                               "%s: cannot make a file in memory: %s", name,
+                               strerror(file->path ? errno : ENOMEM));
+    rf_outfile_discard(file);
+    return status;
+}
+
+rf_status rf_outfile_skip(rf_outfile *file, uint64_t n, rf_error *err) {
+    off_t at = n <= INT64_MAX ? lseek(file->fd, (off_t)n, SEEK_CUR) : -1;
+    if (at < 0 || ftruncate(file->fd, at) != 0)
+        return rf_fail(err, RF_ERR_IO, "%s: cannot leave a hole of %llu bytes: %s", file->path,
+                       (unsigned long long)n, strerror(errno));
+    return RF_OK;
 }
 
 rf_status rf_outfile_write(rf_outfile *file, const void *bytes, size_t n, rf_error *err) {

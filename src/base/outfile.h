@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
@@ -21,8 +22,12 @@ typedef struct rf_outfile {
 } rf_outfile;
 
 RF_NODISCARD rf_status rf_outfile_open(rf_outfile *file, const char *path, rf_error *err);
+/* A file in memory that is gone when the last descriptor closes; name is for messages. */
+RF_NODISCARD rf_status rf_outfile_memory(rf_outfile *file, const char *name, rf_error *err);
 RF_NODISCARD rf_status rf_outfile_write(rf_outfile *file, const void *bytes, size_t n,
                                         rf_error *err);
+/* Leaves a hole of n bytes, which read as zeros, at the end. */
+RF_NODISCARD rf_status rf_outfile_skip(rf_outfile *file, uint64_t n, rf_error *err);
 /* Syncs, renames, closes. On failure everything is as after rf_outfile_discard. */
 RF_NODISCARD rf_status rf_outfile_commit(rf_outfile *file, rf_error *err);
 void rf_outfile_discard(rf_outfile *file); /* safe twice and after commit */

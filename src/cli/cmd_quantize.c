@@ -1,5 +1,3 @@
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/cpu_features.h"
 #include "cli/cli.h"
@@ -19,15 +17,10 @@ typedef struct quantizing {
 } quantizing;
 
 static rf_status parse_type(rf_cli *cli, const char *text, rf_mix *out, rf_error *err) {
-    char names[512] = "";
-    if (rf_mix_from_name(rf_str_of(text), out))
+    if (rf_mix_parse(rf_str_of(text), out, err) == RF_OK)
         return RF_OK;
-    for (size_t i = 0, at = 0; i < RF_MIX_COUNT && at < sizeof names; i++)
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "",
-                               rf_mix_name((rf_mix)i));
     rf_cli_hint(cli, "rocmforge quantize in.gguf out.gguf Q4_K_M");
-    return rf_fail(err, RF_ERR_USAGE, "quantize: found type \"%.80s\", expected one of %s", text,
-                   names);
+    return rf_fail_prefix(err, "quantize");
 }
 
 static bool falls_back(const quantizing *job, size_t i) {

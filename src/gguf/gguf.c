@@ -166,6 +166,23 @@ static rf_status open_memory(rf_gguf *gguf, rf_error *err) {
     return RF_OK;
 }
 
+rf_status rf_gguf_open_fd(int fd, const char *path, const rf_gguf_open_options *options,
+                          rf_gguf **out, rf_error *err) {
+    rf_gguf *gguf = create(path);
+    if (!gguf)
+        return rf_fail(err, RF_ERR_NO_MEMORY, "%s: no memory to open it", path);
+    gguf->no_data = options && options->no_data;
+    rf_gguf_part *part = &gguf->parts[0];
+    rf_status status = rf_mapping_open_fd(&part->mapping, fd, part->path, err);
+    if (status == RF_OK)
+        status = open_memory(gguf, err);
+    if (status != RF_OK)
+        rf_gguf_close(gguf);
+    else
+        *out = gguf;
+    return status;
+}
+
 rf_status rf_gguf_open_memory(const void *bytes, size_t n, rf_gguf **out, rf_error *err) {
     rf_gguf *gguf = create("memory");
     if (!gguf)

@@ -62,6 +62,10 @@ typedef struct rf_gguf_open_options {
  * expected. Memory: at most 4 x file size + 16 MiB, whatever the file says. */
 RF_NODISCARD rf_status rf_gguf_open(const char *path, const rf_gguf_open_options *options,
                                     rf_gguf **out, rf_error *err);
+/* The whole file behind fd, which stays the caller's; path is its name in messages. */
+RF_NODISCARD rf_status rf_gguf_open_fd(int fd, const char *path,
+                                       const rf_gguf_open_options *options, rf_gguf **out,
+                                       rf_error *err);
 /* The same over bytes in memory (borrowed until rf_gguf_close); for tests and fuzzing. */
 RF_NODISCARD rf_status rf_gguf_open_memory(const void *bytes, size_t n, rf_gguf **out,
                                            rf_error *err);

@@ -82,6 +82,16 @@ rf_status rf_mapping_open(rf_mapping *mapping, const char *path, rf_error *err) 
     return status;
 }
 
+rf_status rf_mapping_open_fd(rf_mapping *mapping, int fd, const char *path, rf_error *err) {
+    *mapping = (rf_mapping){.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .i_live = -1};
+    if (mapping->fd < 0)
+        return rf_fail(err, RF_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    rf_status status = map_fd(mapping, path, err);
+    if (status != RF_OK)
+        rf_mapping_close(mapping);
+    return status;
+}
+
 void rf_mapping_borrow(rf_mapping *mapping, const void *bytes, size_t n) {
     *mapping = (rf_mapping){.bytes = bytes, .n = n, .fd = -1, .i_live = -1};
 }

@@ -21,6 +21,9 @@ typedef struct rf_mapping {
 /* A regular file; anything else is refused before it is opened for long (a FIFO does not block).
  * path stays borrowed until rf_mapping_close. */
 RF_NODISCARD rf_status rf_mapping_open(rf_mapping *mapping, const char *path, rf_error *err);
+/* The same for a descriptor, which is duplicated; path is for messages. */
+RF_NODISCARD rf_status rf_mapping_open_fd(rf_mapping *mapping, int fd, const char *path,
+                                          rf_error *err);
 void rf_mapping_borrow(rf_mapping *mapping, const void *bytes, size_t n);
 void rf_mapping_close(rf_mapping *mapping); /* safe twice */
 

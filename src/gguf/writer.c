@@ -341,19 +341,44 @@ static rf_status write_file(const rf_gguf_writer *writer, const rf_buf *header, 
     return rf_outfile_commit(&file, err);
 }
 
-rf_status rf_gguf_writer_finish(rf_gguf_writer *writer, const char *path, rf_error *err) {
+/* The header as it goes to the file; the caller deinits it whatever comes back. */
+static rf_status make_header(rf_gguf_writer *writer, const char *path, rf_buf *header,
+                             rf_error *err) {
     uint32_t i;
+    rf_buf_init(header, max_bytes);
     /* a copied key must not contradict the alignment that this file has */
     if (rf_map_get(&writer->key_index, rf_str_of(alignment_key), &i))
         rf_gguf_writer_u32(writer, alignment_key, writer->alignment);
     if (writer->err.code != RF_OK)
         return rf_fail(err, writer->err.code, "%s: %s", path, writer->err.text);
+    build_header(writer, header);
+    return header->failed ? rf_fail(err, RF_ERR_NO_MEMORY, "%s: no memory for its header", path)
+                          : RF_OK;
+}
+
+rf_status rf_gguf_writer_finish(rf_gguf_writer *writer, const char *path, rf_error *err) {
     rf_buf header;
-    rf_buf_init(&header, max_bytes);
-    build_header(writer, &header);
-    rf_status status = header.failed
-                           ? rf_fail(err, RF_ERR_NO_MEMORY, "%s: no memory for its header", path)
-                           : write_file(writer, &header, path, err);
+    rf_status status = make_header(writer, path, &header, err);
+    if (status == RF_OK)
+        status = write_file(writer, &header, path, err);
+    rf_buf_deinit(&header);
+    return status;
+}
+
+rf_status rf_gguf_writer_memory(rf_gguf_writer *writer, const char *name, bool no_data,
+                                rf_gguf **out, rf_error *err) {
+    rf_buf header;
+    rf_outfile file = {.fd = -1, .dir_fd = -1};
+    rf_gguf_open_options options = {.no_data = no_data};
+    rf_status status = make_header(writer, name, &header, err);
+    if (status == RF_OK)
+        status = rf_outfile_memory(&file, name, err);
+    if (status == RF_OK)
+        status = no_data ? rf_outfile_write(&file, header.data, header.len, err)
+                         : write_all(writer, &header, &file, err);
+    if (status == RF_OK)
+        status = rf_gguf_open_fd(file.fd, name, &options, out, err);
+    rf_outfile_discard(&file);
     rf_buf_deinit(&header);
     return status;
 }

@@ -42,5 +42,9 @@ void rf_gguf_writer_produce(rf_gguf_writer *writer, rf_gguf_produce_fn produce, 
  */
 RF_NODISCARD rf_status rf_gguf_writer_finish(rf_gguf_writer *writer, const char *path,
                                              rf_error *err);
+/* The same file in memory, open and owned by *out; name stands for its path. no_data: the header
+ * alone, opened as such, and no data is asked for. */
+RF_NODISCARD rf_status rf_gguf_writer_memory(rf_gguf_writer *writer, const char *name, bool no_data,
+                                             rf_gguf **out, rf_error *err);
 
 #endif

@@ -127,6 +127,16 @@ bool rf_mix_from_name(rf_str name, rf_mix *out) {
     return false;
 }
 
+rf_status rf_mix_parse(rf_str name, rf_mix *out, rf_error *err) {
+    char names[512] = "";
+    if (rf_mix_from_name(name, out))
+        return RF_OK;
+    for (size_t i = 0, at = 0; i < RF_MIX_COUNT && at < sizeof names; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", mixes[i].name);
+    return rf_fail(err, RF_ERR_USAGE, "found type \"%.*s\", expected one of %s", RF_STR_ARG(name),
+                   names);
+}
+
 const char *rf_mix_name(rf_mix mix) { return mixes[mix].name; }
 uint32_t rf_mix_file_type(rf_mix mix) { return mixes[mix].file_type; }
 

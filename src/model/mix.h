@@ -17,6 +17,8 @@ typedef enum rf_mix {
 } rf_mix;
 
 bool rf_mix_from_name(rf_str name, rf_mix *out); /* any case */
+/* The same; another name is RF_ERR_USAGE with those that exist. */
+RF_NODISCARD rf_status rf_mix_parse(rf_str name, rf_mix *out, rf_error *err);
 const char *rf_mix_name(rf_mix mix);
 uint32_t rf_mix_file_type(rf_mix mix); /* value of general.file_type */
 

@@ -12,6 +12,10 @@ enum { MAX_TEXT_BYTES = 1 << 30 };
 static rf_status load(rf_tokenizer *tokenizer, const rf_gguf *gguf, rf_error *err) {
     rf_str name;
     RF_TRY(rf_gguf_get_str(gguf, "tokenizer.ggml.model", &name, err));
+    if (rf_str_is(name, "no_vocab"))
+        return rf_fail(err, RF_ERR_UNSUPPORTED,
+                       "key tokenizer.ggml.model: found \"no_vocab\": the model has no vocabulary, "
+                       "so it takes token ids alone, no text");
     const rf_token_model *model = rf_token_model_find(name);
     if (!model)
         return rf_fail(err, RF_ERR_UNSUPPORTED,
