@@ -1,8 +1,8 @@
 /*
  * Kernels over packed tiles with AVX2, the arithmetic of cpu/tile_avx512.h: the same sums to the
  * bit. A type gives a function that unpacks one 32-block of columns into the stage; rows run
- * against the stage, eight weight rows and up to four activation rows at a time. Pure functions;
- * any thread.
+ * against the stage, 16 weight rows and up to four activation rows at a time: two loads of weights
+ * and four of activations to eight products. Pure functions; any thread.
  *
  * vpmaddubsw saturates at 16 bits: a pair of products stays below it for weights up to 128, and
  * `span` neighbouring groups may be added in 16 bits (8 for 4-bit weights, 4 for 5, 2 for 6).
@@ -36,98 +36,121 @@ static RF_TILE_INLINE __m256i rf_load256(const void *p) {
 
 static RF_TILE_INLINE void rf_store256(void *p, __m256i x) { _mm256_storeu_si256((__m256i *)p, x); }
 
-/* Adds w a over groups first … first + count - 1 to n <= 4 rows of 32-bit sums. */
+/* w times four activations, in pairs. */
+static RF_TILE_INLINE __m256i rf_pairs256(__m256i w, rf_tile_mode mode, __m256i q) {
+    return mode == RF_TILE_SIGNED ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(q, w))
+                                  : _mm256_maddubs_epi16(w, q);
+}
+
+/* Adds w a over groups first … first + count - 1 to 32-bit sums of n <= 4 rows, both halves. */
 static RF_TILE_INLINE void rf_dot256(const uint8_t *w, rf_tile_mode mode, unsigned span,
-                                     rf_acts_rows a, const unsigned range[3], __m256i *acc) {
+                                     rf_acts_rows a, const unsigned range[3], __m256i acc[2][4]) {
     const __m256i ones = _mm256_set1_epi16(1);
     const unsigned first = range[0], last = range[0] + range[1], n = range[2];
     RF_TILE_UNROLL
     for (unsigned g = first; g < last; g += span) {
-        __m256i short_sums[4];
+        __m256i low[4], high[4];
         RF_TILE_UNROLL
         for (unsigned i = 0; i < span; i++) {
-            __m256i x = rf_load256(w + 64 * (g + i));
+            const uint8_t *group = w + 64 * (g + i);
+            const __m256i x = rf_load256(group), y = rf_load256(group + 32);
             RF_TILE_UNROLL
             for (unsigned r = 0; r < n; r++) {
-                __m256i q = _mm256_set1_epi32(rf_acts_group(a, r, g + i));
-                __m256i pair = mode == RF_TILE_SIGNED ? _mm256_maddubs_epi16(_mm256_abs_epi8(x),
-                                                                             _mm256_sign_epi8(q, x))
-                                                      : _mm256_maddubs_epi16(x, q);
-                short_sums[r] = i == 0 ? pair : _mm256_add_epi16(short_sums[r], pair);
-                RF_KEEP_ORDER(short_sums[r]);
+                const __m256i q = _mm256_set1_epi32(rf_acts_group(a, r, g + i));
+                const __m256i xq = rf_pairs256(x, mode, q), yq = rf_pairs256(y, mode, q);
+                low[r] = i == 0 ? xq : _mm256_add_epi16(low[r], xq);
+                high[r] = i == 0 ? yq : _mm256_add_epi16(high[r], yq);
+                RF_KEEP_ORDER(low[r]);
+                RF_KEEP_ORDER(high[r]);
             }
         }
         RF_TILE_UNROLL
         for (unsigned r = 0; r < n; r++) {
-            acc[r] = _mm256_add_epi32(acc[r], _mm256_madd_epi16(short_sums[r], ones));
-            RF_KEEP_ORDER(acc[r]);
+            acc[0][r] = _mm256_add_epi32(acc[0][r], _mm256_madd_epi16(low[r], ones));
+            acc[1][r] = _mm256_add_epi32(acc[1][r], _mm256_madd_epi16(high[r], ones));
+            RF_KEEP_ORDER(acc[0][r]);
+            RF_KEEP_ORDER(acc[1][r]);
         }
     }
 }
 
-/* Adds a block's eight rows from 8 * half on to n <= 4 rows of sums. */
-static RF_TILE_INLINE void rf_step256(const rf_block256 *b, unsigned half, rf_tile_mode mode,
-                                      const int type[2], rf_acts_rows a, unsigned n, __m256 *sums) {
-    const uint8_t *w = b->w[0] + 32 * half;
+/* Adds a block's 16 rows to n <= 4 rows of sums. */
+static RF_TILE_INLINE void rf_step256(const rf_block256 *b, rf_tile_mode mode, const int type[2],
+                                      rf_acts_rows a, unsigned n, __m256 sums[2][4]) {
     const unsigned span = (unsigned)type[1];
-    __m256i acc[4], acc2[4];
+    __m256i acc[2][4], acc2[2][4];
     RF_TILE_UNROLL
     for (unsigned r = 0; r < n; r++) {
-        acc[r] = acc2[r] = _mm256_setzero_si256();
+        acc[0][r] = acc2[0][r] = _mm256_setzero_si256();
         if (mode == RF_TILE_BIAS)
-            acc[r] = _mm256_srai_epi32(_mm256_set1_epi32(rf_acts_bias(a, r)), type[0]);
+            acc[0][r] = _mm256_srai_epi32(_mm256_set1_epi32(rf_acts_bias(a, r)), type[0]);
         if (mode == RF_TILE_HALVES) {
             __m256i halves = _mm256_set1_epi32(rf_acts_halves(a, r));
-            acc[r] = _mm256_madd_epi16(_mm256_set1_epi32(0xFFE0), halves);
-            acc2[r] = _mm256_madd_epi16(_mm256_set1_epi32(-32 * 65536), halves);
+            acc[0][r] = _mm256_madd_epi16(_mm256_set1_epi32(0xFFE0), halves);
+            acc2[0][r] = _mm256_madd_epi16(_mm256_set1_epi32(-32 * 65536), halves);
         }
+        acc[1][r] = acc[0][r];
+        acc2[1][r] = acc2[0][r];
     }
     if (mode == RF_TILE_HALVES) {
-        rf_dot256(w, mode, span, a, (const unsigned[3]){0, 4, n}, acc);
-        rf_dot256(w, mode, span, a, (const unsigned[3]){4, 4, n}, acc2);
+        rf_dot256(b->w[0], mode, span, a, (const unsigned[3]){0, 4, n}, acc);
+        rf_dot256(b->w[0], mode, span, a, (const unsigned[3]){4, 4, n}, acc2);
     } else {
-        rf_dot256(w, mode, span, a, (const unsigned[3]){0, 8, n}, acc);
+        rf_dot256(b->w[0], mode, span, a, (const unsigned[3]){0, 8, n}, acc);
     }
-    const __m256 scale = _mm256_loadu_ps(b->scale + 8 * half);
-    const __m256 second = _mm256_loadu_ps(b->second + 8 * half);
     RF_TILE_UNROLL
-    for (unsigned r = 0; r < n; r++) {
-        __m256 part = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[r]), scale);
-        if (mode == RF_TILE_HALVES)
-            part = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc2[r]), second, part);
-        if (mode == RF_TILE_PAIR_MIN) {
-            __m256i halves = _mm256_set1_epi32(rf_acts_halves(a, r));
-            __m256i mins = _mm256_madd_epi16(rf_load256(b->pairs[8 * half]), halves);
-            part = _mm256_fmadd_ps(_mm256_cvtepi32_ps(mins), second, part);
+    for (unsigned half = 0; half < 2; half++) {
+        const __m256 scale = _mm256_loadu_ps(b->scale + 8 * half);
+        const __m256 second = _mm256_loadu_ps(b->second + 8 * half);
+        RF_TILE_UNROLL
+        for (unsigned r = 0; r < n; r++) {
+            __m256 part = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[half][r]), scale);
+            if (mode == RF_TILE_HALVES)
+                part = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc2[half][r]), second, part);
+            if (mode == RF_TILE_PAIR_MIN) {
+                __m256i halves = _mm256_set1_epi32(rf_acts_halves(a, r));
+                __m256i mins = _mm256_madd_epi16(rf_load256(b->pairs[8 * half]), halves);
+                part = _mm256_fmadd_ps(_mm256_cvtepi32_ps(mins), second, part);
+            }
+            __m256 *sum = &sums[half][r];
+            *sum = _mm256_fmadd_ps(part, _mm256_set1_ps(rf_acts_row_scale(a, r)), *sum);
+            if (mode == RF_TILE_MIN)
+                *sum = _mm256_fmadd_ps(second, _mm256_set1_ps(rf_acts_row_sum(a, r)), *sum);
         }
-        sums[r] = _mm256_fmadd_ps(part, _mm256_set1_ps(rf_acts_row_scale(a, r)), sums[r]);
-        if (mode == RF_TILE_MIN)
-            sums[r] = _mm256_fmadd_ps(second, _mm256_set1_ps(rf_acts_row_sum(a, r)), sums[r]);
     }
 }
 
-/* n <= 4 rows, from the skip-th of the job on, against eight rows of the staged blocks. */
+/* n <= 4 rows, from the skip-th of the job on, against the staged blocks. */
 static RF_TILE_INLINE void rf_staged256(const rf_tile_job *job, const rf_block256 *stage,
                                         rf_tile_mode mode, const int type[2], unsigned skip,
                                         unsigned n) {
-    for (unsigned half = 0; half < 2 && 8 * half < job->n_out; half++) {
-        const uint32_t n_out = job->n_out - 8 * half;
-        const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-        const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n_out), lanes);
-        rf_acts_rows a = rf_acts_rows_skip(job->acts, skip);
-        float *out = job->out + skip * job->out_stride + 8 * half;
-        __m256 sums[4];
-        RF_TILE_UNROLL
-        for (unsigned r = 0; r < n; r++)
-            sums[r] = job->first ? _mm256_setzero_ps()
-                                 : _mm256_maskload_ps(out + r * job->out_stride, mask);
-        for (size_t b = 0; b < job->n_blocks; b++) {
-            rf_step256(&stage[b], half, mode, type, a, n, sums);
-            a = rf_acts_rows_next(a);
+    rf_acts_rows a = rf_acts_rows_skip(job->acts, skip);
+    float *out = job->out + skip * job->out_stride;
+    float part[16] = {0};
+    __m256 sums[2][4];
+    RF_TILE_UNROLL
+    for (unsigned r = 0; r < n; r++) {
+        const float *from = out + r * job->out_stride;
+        if (job->first) {
+            from = part;
+        } else if (job->n_out < 16) {
+            memcpy(part, from, job->n_out * sizeof *part);
+            from = part;
         }
-        RF_TILE_UNROLL
-        for (unsigned r = 0; r < n; r++)
-            _mm256_maskstore_ps(out + r * job->out_stride, mask, sums[r]);
+        sums[0][r] = _mm256_loadu_ps(from);
+        sums[1][r] = _mm256_loadu_ps(from + 8);
+    }
+    for (size_t b = 0; b < job->n_blocks; b++) {
+        rf_step256(&stage[b], mode, type, a, n, sums);
+        a = rf_acts_rows_next(a);
+    }
+    RF_TILE_UNROLL
+    for (unsigned r = 0; r < n; r++) {
+        float *to = job->n_out < 16 ? part : out + r * job->out_stride;
+        _mm256_storeu_ps(to, sums[0][r]);
+        _mm256_storeu_ps(to + 8, sums[1][r]);
+        if (job->n_out < 16)
+            memcpy(out + r * job->out_stride, part, job->n_out * sizeof *part);
     }
 }
 

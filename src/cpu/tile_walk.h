@@ -21,8 +21,8 @@
 #endif
 
 enum {
-    RF_TILE_STAGE_BLOCKS = 32,   /* 32-blocks unpacked at a time */
-    RF_TILE_STAGE_BYTES = 24576, /* of them: fits the first-level cache beside activations */
+    RF_TILE_STAGE_BLOCKS = 16,   /* 32-blocks unpacked at a time */
+    RF_TILE_STAGE_BYTES = 12288, /* of them: fits the first-level cache beside activations */
     RF_TILE_DIRECT_ROWS = 8,     /* up to here tiles are not staged */
     RF_TILE_SLICE_BYTES = 393216,
     RF_TILE_PREFETCH_BYTES = 4096
