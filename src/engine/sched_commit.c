@@ -1,0 +1,206 @@
+/* What a step has brought: tokens are appended, choices fork and end, and costs are learnt. */
+#include <string.h>
+
+#include "engine/sched_state.h"
+
+/* ---- costs --------------------------------------------------------------------------------- */
+
+/* LEAST_ROWS of a prompt run in any step. After QUIET_STEPS steps with rows of prompts, one without
+ * them shows again what decode rows alone cost. */
+enum { LEAST_ROWS = 8, QUIET_STEPS = 64 };
+
+static double blend(double mean, double sample, double share) {
+    return mean < 0 ? sample : mean + (sample - mean) * share;
+}
+
+void rf_sched_learn(rf_scheduler *sched, uint64_t elapsed_ns) {
+    const rf_step *step = &sched->step;
+    double ns = (double)elapsed_ns, n = (double)step->n_prefill;
+    if (step->n_prefill == 0) {
+        bool grown = sched->n_quiet != step->n_decode;
+        sched->quiet_ns = blend(sched->quiet_ns, ns, grown ? 0.5 : 0.125);
+        sched->n_quiet = step->n_decode;
+        sched->n_loud = 0;
+        return;
+    }
+    sched->n_loud++;
+    if (step->n_decode > 0)
+        sched->row_ns =
+            blend(sched->row_ns, ns > sched->quiet_ns ? (ns - sched->quiet_ns) / n : 0, 0.125);
+    else if (step->n_prefill >= LEAST_ROWS) /* fewer read all the weights for little */
+        sched->row_ns = blend(sched->row_ns, ns / n, 0.125);
+}
+
+uint32_t rf_sched_budget(const rf_scheduler *sched, uint32_t n_decode) {
+    uint32_t most = sched->config.max_tokens - n_decode;
+    if (n_decode == 0)
+        return most;
+    if (sched->quiet_ns < 0 || sched->n_loud >= QUIET_STEPS || n_decode > 2 * sched->n_quiet)
+        return 0;
+    double quiet = sched->quiet_ns, target = (double)sched->config.target_ns;
+    if (target == 0)
+        target = 2 * quiet;
+    if (target < 1.25 * quiet) /* prompts must end some day */
+        target = 1.25 * quiet;
+    double rows = sched->row_ns < 0    ? LEAST_ROWS
+                  : sched->row_ns == 0 ? (double)most
+                                       : (target - quiet) / sched->row_ns;
+    if (rows < LEAST_ROWS)
+        rows = LEAST_ROWS;
+    return rows < most ? (uint32_t)rows : most;
+}
+
+/* ---- results ------------------------------------------------------------------------------- */
+
+static int32_t job_of(const rf_scheduler *sched, const rf_step_entry *entry) {
+    const sched_seq *s = &sched->seqs[entry->seq];
+    bool there = s->state != SEQ_FREE && sched->jobs[s->job].used &&
+                 sched->jobs[s->job].job.id == entry->job;
+    return there ? s->job : -1;
+}
+
+/* The further choices of a job take over what its first one has computed. */
+static void fork_held(rf_scheduler *sched, const rf_step_sample *sample) {
+    sched_seq *s = &sched->seqs[sample->seq];
+    int32_t from = sched->step.entries[sample->entry].seq;
+    const sched_seq *source = &sched->seqs[from];
+    if (s->state != SEQ_HELD)
+        return;
+    uint32_t n = sched->jobs[s->job].job.n_tokens;
+    memcpy(s->tokens, source->tokens, n * sizeof *s->tokens);
+    s->n_tokens = n;
+    s->rows_next = s->rows_end = n;
+    rf_kv_cache_fork(sched->cache, from, sample->seq);
+    s->state = SEQ_RUNNING;
+    rf_sched_insert(sched, sched->running, &sched->n_running, sample->seq);
+}
+
+static void take_token(rf_scheduler *sched, rf_step_sample *sample) {
+    sched_seq *s = &sched->seqs[sample->seq];
+    const rf_job *job = &sched->jobs[s->job].job;
+    s->tokens[s->n_tokens++] = sample->token;
+    s->n_generated++;
+    s->rows_next = s->n_tokens - 1;
+    s->rows_end = s->n_tokens;
+    if (sample->stop)
+        sample->finish = RF_FINISH_STOP;
+    else if (s->n_generated == job->n_new || s->n_tokens == sched->config.kv.max_context)
+        sample->finish = RF_FINISH_LENGTH;
+}
+
+static void commit_rows(rf_scheduler *sched, rf_step_entry *entry) {
+    sched_seq *s = &sched->seqs[entry->seq];
+    rf_kv_cache_commit(sched->cache, entry->seq, s->tokens, entry->n_rows);
+    if (entry->n_outputs > 0)
+        s->rows_next = entry->first_output_position + entry->n_outputs;
+    if (sched->jobs[s->job].job.n_new == 0 && rf_sched_rest(sched, entry->seq) == 0)
+        entry->finish = RF_FINISH_ROWS;
+}
+
+static void commit_samples(rf_scheduler *sched) {
+    rf_step *step = &sched->step;
+    for (uint32_t i = 0; i < step->n_samples; i++)
+        if (step->samples[i].failed)
+            step->entries[step->samples[i].entry].finish = RF_FINISH_FAILED;
+    for (uint32_t i = 0; i < step->n_samples; i++)
+        if (step->entries[step->samples[i].entry].finish == RF_FINISH_NONE)
+            fork_held(sched, &step->samples[i]);
+    for (uint32_t i = 0; i < step->n_samples; i++) {
+        rf_step_sample *sample = &step->samples[i];
+        if (step->entries[sample->entry].finish == RF_FINISH_NONE)
+            take_token(sched, sample);
+        if (sample->finish != RF_FINISH_NONE)
+            rf_sched_end_seq(sched, sample->seq);
+    }
+}
+
+static void end_jobs(rf_scheduler *sched) {
+    for (int32_t i = 0; i < sched->step.batch.n_seqs; i++) {
+        const rf_step_entry *entry = &sched->step.entries[i];
+        int32_t job = entry->finish != RF_FINISH_NONE ? job_of(sched, entry) : -1;
+        if (job >= 0)
+            rf_sched_end_job(sched, job);
+    }
+}
+
+void rf_scheduler_commit(rf_scheduler *sched, uint64_t elapsed_ns) {
+    if (!sched->in_step)
+        return;
+    rf_step *step = &sched->step;
+    sched->in_step = false;
+    rf_kv_cache_copies_done(sched->cache);
+    for (int32_t i = 0; i < step->batch.n_seqs; i++)
+        commit_rows(sched, &step->entries[i]);
+    commit_samples(sched);
+    end_jobs(sched);
+    rf_sched_learn(sched, elapsed_ns);
+    sched->counters.n_steps++;
+    sched->counters.n_decode_rows += step->n_decode;
+    sched->counters.n_prefill_rows += step->n_prefill;
+}
+
+void rf_scheduler_abort(rf_scheduler *sched) {
+    if (!sched->in_step)
+        return;
+    sched->in_step = false;
+    rf_kv_cache_copies_done(sched->cache);
+    for (int32_t i = 0; i < sched->step.batch.n_seqs; i++)
+        sched->step.entries[i].finish = RF_FINISH_FAILED;
+    end_jobs(sched);
+    /* Who was admitted without rows yet may have begun with a copy that was not made. */
+    for (uint32_t i = sched->n_running; i-- > 0;) {
+        int32_t seq = sched->running[i];
+        if (sched->seqs[seq].began && !sched->seqs[seq].planned)
+            rf_sched_pause(sched, seq);
+    }
+}
+
+/* ---- soundness ----------------------------------------------------------------------------- */
+
+static bool list_is_sound(const rf_scheduler *sched, const int32_t *list, uint32_t n,
+                          seq_state state) {
+    for (uint32_t i = 0; i < n; i++) {
+        if (sched->seqs[list[i]].state != state)
+            return false;
+        int32_t job = sched->seqs[list[i]].job;
+        if (i > 0 && rf_sched_before(sched, job, sched->seqs[list[i - 1]].job))
+            return false;
+    }
+    return true;
+}
+
+static bool queue_is_sound(const rf_scheduler *sched) {
+    uint32_t n = 0;
+    uint64_t n_tokens = 0;
+    int32_t prev = -1;
+    for (int32_t i = sched->first; i >= 0; prev = i, i = sched->jobs[i].next) {
+        const sched_job *job = &sched->jobs[i];
+        if (!job->used || !job->waits || job->prev != prev || ++n > sched->n_waiting ||
+            (prev >= 0 && rf_sched_before(sched, i, prev)))
+            return false;
+        n_tokens += job->job.n_tokens;
+    }
+    return n == sched->n_waiting && prev == sched->last && n_tokens == sched->n_waiting_tokens;
+}
+
+bool rf_scheduler_is_sound(const rf_scheduler *sched) {
+    uint32_t n[SEQ_PAUSED + 1] = {0}, n_used = 0, n_seqs = sched->config.kv.max_seqs;
+    for (uint32_t s = 0; s < n_seqs; s++) {
+        const sched_seq *seq = &sched->seqs[s];
+        n[seq->state]++;
+        if (seq->state == SEQ_FREE)
+            continue;
+        if (!sched->jobs[seq->job].used || sched->jobs[seq->job].waits)
+            return false;
+        if (seq->state == SEQ_RUNNING &&
+            rf_kv_cache_length(sched->cache, (int32_t)s) >= seq->rows_end)
+            return false;
+    }
+    for (uint32_t i = 0; i < sched->n_jobs_max; i++)
+        n_used += sched->jobs[i].used;
+    return n[SEQ_FREE] == sched->n_free_seqs && n[SEQ_RUNNING] == sched->n_running &&
+           n[SEQ_PAUSED] == sched->n_paused && n_used == sched->n_jobs && queue_is_sound(sched) &&
+           list_is_sound(sched, sched->running, sched->n_running, SEQ_RUNNING) &&
+           list_is_sound(sched, sched->paused, sched->n_paused, SEQ_PAUSED) &&
+           rf_kv_cache_is_sound(sched->cache);
+}
