@@ -41,6 +41,8 @@ FUZZ_SECONDS ?= 60
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 KCHECK_SRC := $(sort $(wildcard tests/kcheck/*.c))
 KCHECK_OBJ := $(KCHECK_SRC:%.c=$(BUILD)/%.o)
+SIM_SRC := $(sort $(wildcard tests/sim/*.c))
+SIM_OBJ := $(SIM_SRC:%.c=$(BUILD)/%.o)
 
 .PHONY: all
 all: $(BIN)
@@ -76,6 +78,10 @@ $(BUILD)/tests/real: $(BUILD)/tests/real.o $(TEST_LIB_OBJ) $(LIB)
 $(BUILD)/kcheck: $(KCHECK_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
 
+# The scheduler and the cache on a fake model in virtual time.
+$(BUILD)/sim: $(SIM_OBJ) $(LIB)
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
+
 # Writes every hostile file into a folder: hostile OUTDIR
 $(BUILD)/tests/hostile: $(BUILD)/tests/hostile_main.o $(TEST_LIB_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -llzma $(LDLIBS) -o $@
@@ -107,7 +113,7 @@ fuzz-replay: $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 
 # Everything that tools/run-tests runs, for this CONFIG.
 .PHONY: tests
-tests: $(TEST_BIN) $(BUILD)/kcheck $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
+tests: $(TEST_BIN) $(BUILD)/kcheck $(BUILD)/sim $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 
 # ---- commands for people -------------------------------------------------------------------
 
