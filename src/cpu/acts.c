@@ -7,13 +7,15 @@
 #include "base/cpu_features.h"
 
 size_t rf_acts_bytes(rf_acts_kind kind, uint32_t n_rows, uint32_t n_cols) {
-    if (kind != RF_ACTS_Q8)
+    if (kind == RF_ACTS_F32)
         return 0;
+    n_rows *= kind == RF_ACTS_Q8_TWICE ? 2 : 1;
     return rf_round_up((size_t)n_rows * (n_cols / RF_ACTS_BLOCK) * RF_ACTS_BLOCK_BYTES, 64);
 }
 
 void rf_acts_place(rf_acts *acts, rf_acts_kind kind, uint32_t n_rows, uint32_t n_cols,
                    void *memory) {
+    n_rows *= kind == RF_ACTS_Q8_TWICE ? 2 : 1;
     *acts = (rf_acts){.kind = kind, .n_rows = n_rows, .n_cols = n_cols, .panels = memory};
 }
 
@@ -60,25 +62,44 @@ static void eight_store(const rf_acts_eight *eight, uint32_t n, uint8_t *block, 
     }
 }
 
+static void rest_plain(const float *x, uint32_t n, const uint8_t *q, size_t q_step,
+                       const float *scale, float *rest) {
+    for (uint32_t b = 0; b < n; b++, q += q_step)
+        for (uint32_t i = b * RF_ACTS_BLOCK; i < (b + 1) * RF_ACTS_BLOCK; i++)
+            rest[i] = x[i] - scale[b] * (float)(int8_t)q[i % RF_ACTS_BLOCK];
+}
+
+/* n blocks at x into row `row` from block b on; rest: NULL, or what they leave of x. */
+static void fill_eight(const rf_acts *acts, const float *x, uint32_t row, const uint32_t blocks[2],
+                       bool wide, float *rest) {
+    uint32_t width, i_row = row % RF_ACTS_PANEL, n = blocks[1];
+    uint8_t *block = acts->panels + (rf_acts_panel(acts, row, &width) - acts->panels);
+    const size_t step = (size_t)width * RF_ACTS_BLOCK_BYTES;
+    block += blocks[0] * step;
+    uint8_t *q = block + (size_t)i_row * RF_ACTS_BLOCK;
+    rf_acts_eight eight;
+    (wide ? rf_acts_eight_avx2 : eight_plain)(x, n, q, step, &eight);
+    if (rest)
+        (wide ? rf_acts_rest_avx2 : rest_plain)(x, n, q, step, eight.scale, rest);
+    eight_store(&eight, n, block, i_row, width);
+}
+
 void rf_acts_fill(const rf_acts *acts, const float *src, size_t src_stride, uint32_t row_begin,
                   uint32_t row_end, uint32_t features) {
-    if (acts->kind != RF_ACTS_Q8)
+    if (acts->kind == RF_ACTS_F32)
         return;
     const bool wide = (features & RF_CPU_LEVEL_AVX2) == RF_CPU_LEVEL_AVX2;
+    const bool twice = acts->kind == RF_ACTS_Q8_TWICE;
     const uint32_t n_blocks = acts->n_cols / RF_ACTS_BLOCK;
     for (uint32_t row = row_begin; row < row_end; row++) {
         const float *x = src + row * src_stride;
-        uint32_t width, i_row = row % RF_ACTS_PANEL;
-        uint8_t *block = acts->panels + (rf_acts_panel(acts, row, &width) - acts->panels);
-        const size_t step = (size_t)width * RF_ACTS_BLOCK_BYTES;
-        for (uint32_t b = 0; b < n_blocks; b += RF_ACTS_EIGHT) {
-            uint32_t n = n_blocks - b < RF_ACTS_EIGHT ? n_blocks - b : RF_ACTS_EIGHT;
-            rf_acts_eight eight;
-            (wide ? rf_acts_eight_avx2 : eight_plain)(x + (size_t)b * RF_ACTS_BLOCK, n,
-                                                      block + (size_t)i_row * RF_ACTS_BLOCK, step,
-                                                      &eight);
-            eight_store(&eight, n, block, i_row, width);
-            block += n * step;
+        for (uint32_t b = 0; b < n_blocks; b += RF_ACTS_EIGHT, x += RF_ACTS_EIGHT * RF_ACTS_BLOCK) {
+            uint32_t left = n_blocks - b;
+            const uint32_t blocks[2] = {b, left < RF_ACTS_EIGHT ? left : RF_ACTS_EIGHT};
+            float rest[RF_ACTS_EIGHT * RF_ACTS_BLOCK];
+            fill_eight(acts, x, twice ? 2 * row : row, blocks, wide, twice ? rest : NULL);
+            if (twice)
+                fill_eight(acts, rest, 2 * row + 1, blocks, wide, NULL);
         }
     }
 }

@@ -23,4 +23,8 @@ typedef struct rf_acts_eight {
 /* Quantises n <= 8 blocks at x; block i goes to q + i * q_step. Entries beyond n are undefined. */
 void rf_acts_eight_avx2(const float *x, uint32_t n, uint8_t *q, size_t q_step, rf_acts_eight *out);
 
+/* rest = x - scale * q, block by block. */
+void rf_acts_rest_avx2(const float *x, uint32_t n, const uint8_t *q, size_t q_step,
+                       const float *scale, float *rest);
+
 #endif

@@ -88,3 +88,16 @@ void rf_acts_eight_avx2(const float *x, uint32_t n, uint8_t *q, size_t q_step, r
     _mm256_storeu_si256((__m256i *)(void *)out->bias, bias);
     _mm256_storeu_si256((__m256i *)(void *)out->halves, halves);
 }
+
+void rf_acts_rest_avx2(const float *x, uint32_t n, const uint8_t *q, size_t q_step,
+                       const float *scale, float *rest) {
+    for (uint32_t b = 0; b < n; b++, q += q_step) {
+        const __m256 s = _mm256_set1_ps(scale[b]);
+        for (uint32_t i = 0; i < RF_ACTS_BLOCK; i += 8) {
+            __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)(q + i));
+            __m256 whole = _mm256_mul_ps(s, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
+            uint32_t at = b * RF_ACTS_BLOCK + i;
+            _mm256_storeu_ps(rest + at, _mm256_sub_ps(_mm256_loadu_ps(x + at), whole));
+        }
+    }
+}

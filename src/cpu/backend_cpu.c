@@ -76,20 +76,21 @@ static rf_status bind_program(rf_backend *backend, const rf_program *program,
 }
 
 static void run_ops(void *arg, uint32_t worker) {
-    static void (*const runners[])(const rf_cpu_run *, const rf_cpu_step *, uint32_t) = {
+    static void (*const runners[])(const rf_cpu_run *, const rf_cpu_step *) = {
 #define X(id, name, what) rf_cpu_run_##name,
 #include "op/ops.def"
 #undef X
     };
-    const rf_cpu_run *run = arg;
+    rf_cpu_run mine = *(const rf_cpu_run *)arg, *run = &mine;
+    mine.worker = worker;
     const rf_program *program = run->backend->program;
     uint64_t *op_ns = worker == 0 ? run->outputs->op_ns : NULL;
     if (op_ns)
         op_ns[0] = rf_clock_ns();
-    rf_cpu_run_angles(run, worker);
+    rf_cpu_run_angles(run);
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const rf_cpu_step *step = &run->backend->plan.steps[i];
-        runners[step->op->kind](run, step, worker);
+        runners[step->op->kind](run, step);
         if (op_ns)
             op_ns[i + 1] = rf_clock_ns();
     }
@@ -101,7 +102,7 @@ static rf_status run_batch(rf_backend *backend, const rf_batch *batch, const rf_
     if (!b->program)
         return rf_fail(err, RF_ERR_INTERNAL, "the CPU backend is not bound");
     RF_TRY(rf_batch_check(batch, b->program, &b->limits, err));
-    rf_cpu_run run = {b, batch, outputs, rf_cpu_make_tiles(b, batch)};
+    rf_cpu_run run = {b, batch, outputs, rf_cpu_make_tiles(b, batch), 0};
     rf_pool_run(b->pool, run_ops, &run);
     if (outputs->hidden && b->program->hidden != RF_NONE)
         memcpy(outputs->hidden, rf_cpu_value(&run, b->program->hidden),

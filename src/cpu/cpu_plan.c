@@ -35,20 +35,67 @@ static rf_value_id op_output(const rf_op *op) {
     }
 }
 
-/* The products whose rounding shows most: the one that makes logits, since nothing after it
- * averages (and it runs for few rows), and those that make q, k and v, since softmax and the cache
- * carry it on (and they are the smallest of a layer). */
-static bool is_fine(const rf_program *program, const rf_cpu_plan *plan, const rf_op *op) {
-    if (op->kind != RF_OP_MATMUL || rf_cpu_acts_mask(plan, op) != 1u << RF_ACTS_Q8)
+/* A value is every worker's own if nothing but norms writes it: they need no other worker's rows.
+ */
+static bool is_own(const rf_program *program, rf_value_id id) {
+    if (id == program->hidden || id == program->logits ||
+        program->values[id].rows != RF_ROWS_TOKENS ||
+        program->values[id].n_cols > RF_CPU_OWN_FLOATS)
         return false;
-    rf_value_id out = op->u.matmul.out;
-    bool makes_qkv = false;
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        const rf_op *op = &program->ops[i];
+        if (op_output(op) == id && (op->kind != RF_OP_NORM || op->u.norm.add))
+            return false;
+    }
+    return true;
+}
+
+static void plan_own(const rf_program *program, uint32_t n_workers, rf_cpu_plan *plan) {
+    rf_cpu_workspace *ws = &plan->ws, own = {0};
+    for (uint32_t i = 0; i < program->n_values; i++)
+        ws->own_values[i] = is_own(program, (rf_value_id)i)
+                                ? take(&own, RF_CPU_OWN_FLOATS * sizeof(float))
+                                : RF_CPU_SHARED;
+    for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
+        ws->own_acts[k] = take(&own, rf_acts_bytes((rf_acts_kind)k, 1, RF_CPU_OWN_FLOATS));
+    ws->own_bytes = own.bytes;
+    ws->own = take(ws, own.bytes * n_workers);
+}
+
+/* What a part of a MATMUL reads. The products whose rounding shows most see their activations
+ * twice: the one that makes logits, since nothing after it averages (and it runs for few rows), and
+ * those that make q, k and v, since softmax and the cache carry it on (and they are the smallest
+ * of a layer). */
+static rf_acts_kind part_kind(const rf_program *program, const rf_cpu_plan *plan, const rf_op *op,
+                              uint32_t part) {
+    const rf_op_matmul *matmul = &op->u.matmul;
+    rf_acts_kind kind = plan->weights[matmul->weight[part]].matrix.variant->acts;
+    if (kind != RF_ACTS_Q8)
+        return kind;
+    if (program->values[matmul->out].rows == RF_ROWS_OUTPUT)
+        return RF_ACTS_Q8_TWICE;
     for (const rf_op *next = op + 1; next < program->ops + program->n_ops; next++) {
         if (next->layer != op->layer)
             break;
-        makes_qkv |= next->kind == RF_OP_ROPE_STORE && next->u.rope_store.qkv == out;
+        if (next->kind == RF_OP_ROPE_STORE && next->u.rope_store.qkv == matmul->out)
+            return RF_ACTS_Q8_TWICE;
     }
-    return makes_qkv || program->values[out].rows == RF_ROWS_OUTPUT;
+    return RF_ACTS_Q8;
+}
+
+static void plan_reads(const rf_program *program, rf_cpu_plan *plan) {
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        const rf_op *op = &program->ops[i];
+        rf_cpu_step *step = &plan->steps[i];
+        step->op = op;
+        if (op->kind != RF_OP_MATMUL)
+            step->reads = op_input(op) == RF_NONE ? 0 : rf_cpu_acts_mask(plan, op);
+        for (uint32_t p = 0; op->kind == RF_OP_MATMUL && p < op->u.matmul.n_parts; p++) {
+            step->part_acts[p] = part_kind(program, plan, op, p);
+            step->reads |= 1u << step->part_acts[p];
+        }
+        step->reads &= ~(1u << RF_ACTS_F32); /* floats need no preparation */
+    }
 }
 
 /* Decides which step prepares activations: each kind's buffer holds one value at a time. */
@@ -56,24 +103,22 @@ static void plan_steps(const rf_program *program, rf_cpu_plan *plan) {
     rf_value_id holds[RF_ACTS_KIND_COUNT];
     for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
         holds[k] = RF_NONE;
+    plan_reads(program, plan);
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const rf_op *op = &program->ops[i], *after = op + 1;
         rf_cpu_step *step = &plan->steps[i];
-        step->op = op;
         rf_value_id in = op_input(op), out = op_output(op);
-        unsigned needs = in == RF_NONE ? 0 : rf_cpu_acts_mask(plan, op);
-        step->fine = is_fine(program, plan, op);
         for (int k = 0; k < RF_ACTS_KIND_COUNT; k++) {
-            if ((needs >> k & 1) && holds[k] != in)
+            if ((step->reads >> k & 1) && holds[k] != in)
                 step->fill |= 1u << k;
-            if (needs >> k & 1)
-                holds[k] = step->fine ? RF_NONE : in;
+            if (step->reads >> k & 1)
+                holds[k] = in;
             if (holds[k] == out)
                 holds[k] = RF_NONE;
         }
         if (op->kind == RF_OP_NORM && i + 1 < program->n_ops && op_input(after) == out &&
-            !is_fine(program, plan, after))
-            step->fill_after = rf_cpu_acts_mask(plan, after);
+            plan->ws.own_values[out] != RF_CPU_SHARED)
+            step->fill_after = plan->steps[i + 1].reads;
         for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
             if (step->fill_after >> k & 1)
                 holds[k] = out;
@@ -112,24 +157,17 @@ static void plan_values(const rf_program *program, const rf_limits *limits, rf_c
     }
     for (uint32_t i = 0; i < program->n_ropes; i++)
         ws->ropes[i] = take(ws, (size_t)limits->max_tokens * program->ropes[i].n_dims * 4);
-    size_t acts[RF_ACTS_KIND_COUNT] = {0}, halves = 0;
+    size_t acts[RF_ACTS_KIND_COUNT] = {0};
     for (uint32_t i = 0; i < program->n_ops; i++) {
         rf_value_id in = op_input(&program->ops[i]);
-        unsigned mask = in == RF_NONE ? 0 : rf_cpu_acts_mask(plan, &program->ops[i]);
-        if (mask == 0)
-            continue;
-        bool fine = plan->steps[i].fine;
-        size_t n_rows = rows_of(program, limits, in) * (fine ? 2 : 1);
-        uint32_t n_cols = program->values[in].n_cols;
-        halves = at_least(halves, fine ? n_rows * n_cols * 4 : 0);
         for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
-            if (mask >> k & 1)
-                acts[k] =
-                    at_least(acts[k], rf_acts_bytes((rf_acts_kind)k, (uint32_t)n_rows, n_cols));
+            if (plan->steps[i].reads >> k & 1)
+                acts[k] = at_least(acts[k], rf_acts_bytes((rf_acts_kind)k,
+                                                          (uint32_t)rows_of(program, limits, in),
+                                                          program->values[in].n_cols));
     }
     for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
         ws->acts[k] = take(ws, acts[k]);
-    ws->halves = take(ws, halves);
 }
 
 /* Floats of a worker's scratch for attention: the kernel's, queries, and the state of one part and
@@ -222,12 +260,14 @@ rf_status rf_cpu_plan_make(const rf_cpu_options *options, uint32_t n_workers,
     out->kv_offsets = RF_ARENA_ARRAY(arena, size_t, program->n_kv_layers);
     out->ws.values = RF_ARENA_ARRAY(arena, size_t, program->n_values);
     out->ws.ropes = RF_ARENA_ARRAY(arena, size_t, program->n_ropes);
+    out->ws.own_values = RF_ARENA_ARRAY(arena, size_t, program->n_values);
     if (!out->weights || !out->steps || !out->kv_layouts || !out->kv_offsets || !out->ws.values ||
-        !out->ws.ropes)
+        !out->ws.ropes || !out->ws.own_values)
         return rf_fail(err, RF_ERR_NO_MEMORY, "no memory for the plan of %u ops", program->n_ops);
     rf_kernels_choose(options->reference ? 0 : options->features, &out->kernels);
     RF_TRY(rf_cpu_plan_weights(options, program, out, err));
     RF_TRY(plan_kv(program, limits, out, err));
+    plan_own(program, n_workers, out);
     plan_steps(program, out);
     plan_values(program, limits, out);
     size_t worker_floats = 2 * RF_CPU_TASK_FLOATS;

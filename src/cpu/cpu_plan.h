@@ -19,7 +19,10 @@ enum {
     /* Batches of up to so many queries (rows times heads) may spread a tile's parts. */
     RF_CPU_SPLIT_QUERIES = 256,
     RF_CPU_MAX_BLOCK_TOKENS = 256,
-    RF_CPU_TASKS_PER_WORKER = 8
+    RF_CPU_TASKS_PER_WORKER = 8,
+    /* Rows of so many floats in all are normed and quantised by every worker for itself: that is
+     * cheaper than waiting for each other. */
+    RF_CPU_OWN_FLOATS = 8192
 };
 
 typedef struct rf_cpu_weight {
@@ -33,9 +36,10 @@ typedef struct rf_cpu_weight {
 
 typedef struct rf_cpu_step {
     const rf_op *op;
-    unsigned fill;       /* bit a kind: activations of `in` to prepare before the products */
+    unsigned reads;      /* bit a kind: activations of `in` that the products read */
+    unsigned fill;       /* those of them to prepare before the products */
     unsigned fill_after; /* bit a kind: rows to prepare as soon as a norm has written them */
-    bool fine;           /* a MATMUL whose 8-bit activations come twice, see run_matmul.c */
+    rf_acts_kind part_acts[RF_MATMUL_MAX_PARTS]; /* what each part of a MATMUL reads */
 } rf_cpu_step;
 
 /* Offsets in the workspace, each a multiple of 64. */
@@ -43,7 +47,6 @@ typedef struct rf_cpu_workspace {
     size_t *values;                  /* [n_values]; the logits have none: they are the caller's */
     size_t *ropes;                   /* [n_ropes]: cos and sin of [max_tokens][n_dims] */
     size_t acts[RF_ACTS_KIND_COUNT]; /* shared by all matmuls, in turn */
-    size_t halves;                   /* rows of a fine step, two for each: 8 bits and the rest */
     size_t tiles;                    /* rf_cpu_tile [max_tokens] */
     size_t partials;                 /* attention over parts, see run_attention.c */
     uint32_t partial_queries;        /* that they have room for */
@@ -52,8 +55,14 @@ typedef struct rf_cpu_workspace {
     size_t moe_in, moe_out;          /* rows in the order of experts */
     size_t moe_acts[RF_ACTS_KIND_COUNT];
     size_t worker, worker_bytes; /* scratch of worker 0, bytes of each */
+    /* Copies that each worker has of small rows, see RF_CPU_OWN_FLOATS */
+    size_t own, own_bytes; /* of worker 0, bytes of each */
+    size_t *own_values;    /* [n_values]: within own, or RF_CPU_SHARED */
+    size_t own_acts[RF_ACTS_KIND_COUNT];
     size_t bytes;
 } rf_cpu_workspace;
+
+#define RF_CPU_SHARED SIZE_MAX
 
 typedef struct rf_cpu_plan {
     rf_cpu_weight *weights;   /* [n_weights] */

@@ -1,8 +1,7 @@
 /*
  * The CPU backend from the inside: its memory, and what one run reads. Owned by
  * cpu/backend_cpu.c; the files that run ops borrow it. The engine's thread calls the backend;
- * functions that take a worker's number run on every thread of the pool at once and meet at its
- * barriers.
+ * functions that take a run work on every thread of the pool at once and meet at its barriers.
  */
 #ifndef RF_CPU_CPU_STATE_H
 #define RF_CPU_CPU_STATE_H
@@ -31,29 +30,48 @@ typedef struct rf_cpu_run {
     const rf_batch *batch;
     const rf_outputs *outputs;
     uint32_t n_tiles;
+    uint32_t worker; /* whose copy this is: 0 … n-1 */
 } rf_cpu_run;
 
 static inline rf_pool *rf_cpu_run_pool(const rf_cpu_run *run) { return run->backend->pool; }
-
-static inline float *rf_cpu_value(const rf_cpu_run *run, rf_value_id id) {
-    const rf_cpu_backend *b = run->backend;
-    if (id == b->program->logits)
-        return run->outputs->logits;
-    return (float *)(void *)(b->workspace + b->plan.ws.values[id]);
-}
 
 static inline uint32_t rf_cpu_rows(const rf_cpu_run *run, rf_value_id id) {
     bool outputs = run->backend->program->values[id].rows == RF_ROWS_OUTPUT;
     return (uint32_t)(outputs ? run->batch->n_outputs : run->batch->n_tokens);
 }
 
+/* So few floats that every worker prepares them for itself, see RF_CPU_OWN_FLOATS. */
+static inline bool rf_cpu_is_small(const rf_cpu_run *run, rf_value_id id) {
+    uint64_t n_cols = run->backend->program->values[id].n_cols;
+    return rf_cpu_rows(run, id) * n_cols <= RF_CPU_OWN_FLOATS;
+}
+
+/* A value that this run keeps as one copy a worker. */
+static inline bool rf_cpu_is_own(const rf_cpu_run *run, rf_value_id id) {
+    return run->backend->plan.ws.own_values[id] != RF_CPU_SHARED && rf_cpu_is_small(run, id);
+}
+
+static inline uint8_t *rf_cpu_own(const rf_cpu_run *run) {
+    const rf_cpu_workspace *ws = &run->backend->plan.ws;
+    return run->backend->workspace + ws->own + run->worker * ws->own_bytes;
+}
+
+static inline float *rf_cpu_value(const rf_cpu_run *run, rf_value_id id) {
+    const rf_cpu_backend *b = run->backend;
+    if (id == b->program->logits)
+        return run->outputs->logits;
+    if (rf_cpu_is_own(run, id))
+        return (float *)(void *)(rf_cpu_own(run) + b->plan.ws.own_values[id]);
+    return (float *)(void *)(b->workspace + b->plan.ws.values[id]);
+}
+
 static inline const float *rf_cpu_vector(const rf_cpu_run *run, rf_weight_id id) {
     return id == RF_NONE ? NULL : run->backend->plan.weights[id].vector;
 }
 
-static inline float *rf_cpu_scratch(const rf_cpu_run *run, uint32_t worker) {
+static inline float *rf_cpu_scratch(const rf_cpu_run *run) {
     const rf_cpu_workspace *ws = &run->backend->plan.ws;
-    return (float *)(void *)(run->backend->workspace + ws->worker + worker * ws->worker_bytes);
+    return (float *)(void *)(run->backend->workspace + ws->worker + run->worker * ws->worker_bytes);
 }
 
 static inline void *rf_cpu_area(const rf_cpu_run *run, size_t offset) {
@@ -81,14 +99,14 @@ static inline uint32_t rf_cpu_unit(const rf_pool *pool, uint32_t n) {
 RF_NODISCARD rf_status rf_cpu_pack(rf_cpu_backend *backend, rf_progress_fn progress, void *user,
                                    rf_error *err);
 
-/* Runs one op: rf_cpu_run_embed … Every worker calls it; it ends with a barrier. */
-#define X(id, name, what) \
-    void rf_cpu_run_##name(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker);
+/* Runs one op: rf_cpu_run_embed … Every worker calls it; it ends with a barrier unless all that it
+ * wrote is the worker's own. */
+#define X(id, name, what) void rf_cpu_run_##name(const rf_cpu_run *run, const rf_cpu_step *step);
 #include "op/ops.def"
 #undef X
 
 /* Before the ops: cos and sin of every row (all workers; ends with a barrier). */
-void rf_cpu_run_angles(const rf_cpu_run *run, uint32_t worker);
+void rf_cpu_run_angles(const rf_cpu_run *run);
 /* Splits the batch into tiles of attention (one thread); returns how many. */
 uint32_t rf_cpu_make_tiles(const rf_cpu_backend *backend, const rf_batch *batch);
 
@@ -96,14 +114,16 @@ uint32_t rf_cpu_make_tiles(const rf_cpu_backend *backend, const rf_batch *batch)
 typedef struct rf_cpu_source {
     const float *rows;
     uint32_t n_rows, n_cols;
+    bool own; /* its activations are the worker's own */
 } rf_cpu_source;
+rf_cpu_source rf_cpu_source_of(const rf_cpu_run *run, rf_value_id id);
 /* A source as products of one kind read it; areas: where each kind's buffer lies. */
 rf_acts rf_cpu_acts(const rf_cpu_run *run, const size_t areas[RF_ACTS_KIND_COUNT],
                     rf_acts_kind kind, rf_cpu_source source);
 /* Prepares rows begin … end-1 for the kinds in mask. */
 void rf_cpu_fill_rows(const rf_cpu_run *run, const size_t areas[RF_ACTS_KIND_COUNT], unsigned mask,
                       rf_cpu_source source, uint32_t begin, uint32_t end);
-/* Prepares all rows; every worker calls it. Ends with a barrier if mask is not 0. */
+/* Prepares all rows; every worker calls it. Ends with a barrier if others share in it. */
 void rf_cpu_fill_acts(const rf_cpu_run *run, const size_t areas[RF_ACTS_KIND_COUNT], unsigned mask,
                       rf_cpu_source source);
 

@@ -15,8 +15,9 @@
 #include "quant/quant.h"
 
 typedef enum rf_acts_kind {
-    RF_ACTS_F32, /* rows of floats as they are */
-    RF_ACTS_Q8,  /* 8-bit blocks of 32 with what kernels need of their sums */
+    RF_ACTS_F32,      /* rows of floats as they are */
+    RF_ACTS_Q8,       /* 8-bit blocks of 32 with what kernels need of their sums */
+    RF_ACTS_Q8_TWICE, /* each row as two neighbours: its Q8, and the Q8 of what that left */
     RF_ACTS_KIND_COUNT
 } rf_acts_kind;
 
@@ -28,7 +29,8 @@ enum {
 };
 
 /* n_rows rows of n_cols activations in the form that kernels read. Buffers belong to the
- * workspace; rf_acts_bytes says how large.
+ * workspace; rf_acts_bytes says how large. To kernels Q8_TWICE is Q8 of 2 n_rows rows; adding the
+ * results of neighbours gives a product that saw 15 bits of each activation and read weights once.
  * Q8: rows in panels of RF_ACTS_PANEL, the last panel with what is left (width w). A panel is
  * [n_cols / 32] blocks of w * 48 bytes, and a block is
  *     int8_t  q[w][32]     round(x / scale)
@@ -38,13 +40,14 @@ enum {
  *     int16_t halves[w][2] sums of q[0 … 15] and q[16 … 31]  */
 typedef struct rf_acts {
     rf_acts_kind kind;
-    uint32_t n_rows, n_cols;
-    const float *f32; /* [n_rows] rows, f32_stride floats apart: set by the caller */
+    uint32_t n_rows, n_cols; /* n_rows as kernels see it */
+    const float *f32;        /* [n_rows] rows, f32_stride floats apart: set by the caller */
     size_t f32_stride;
     uint8_t *panels; /* Q8, owned by the workspace */
 } rf_acts;
 
-/* n_cols is a multiple of RF_ACTS_BLOCK if kind is RF_ACTS_Q8. */
+/* n_cols is a multiple of RF_ACTS_BLOCK unless kind is RF_ACTS_F32. n_rows: of the source, also for
+ * rf_acts_place and rf_acts_fill. */
 size_t rf_acts_bytes(rf_acts_kind kind, uint32_t n_rows, uint32_t n_cols);
 /* Points the buffers of acts into memory (64-byte aligned, rf_acts_bytes of it). */
 void rf_acts_place(rf_acts *acts, rf_acts_kind kind, uint32_t n_rows, uint32_t n_cols,

@@ -210,7 +210,7 @@ static uint32_t batch_parts(const rf_batch *batch) {
     return (uint32_t)longest / RF_CPU_PART_TOKENS + 1;
 }
 
-void rf_cpu_run_attention(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+void rf_cpu_run_attention(const rf_cpu_run *run, const rf_cpu_step *step) {
     const rf_op_attention *op = &step->op->u.attention;
     const rf_cpu_backend *b = run->backend;
     attention_job job = {.run = run,
@@ -218,7 +218,7 @@ void rf_cpu_run_attention(const rf_cpu_run *run, const rf_cpu_step *step, uint32
                          .layout = &b->plan.kv_layouts[op->kv_layer],
                          .tiles = rf_cpu_area(run, b->plan.ws.tiles),
                          .kv_group = b->program->kv_layers[op->kv_layer].group,
-                         .scratch = rf_cpu_scratch(run, worker)};
+                         .scratch = rf_cpu_scratch(run)};
     job.group = op->n_head / job.layout->n_head_kv;
     job.n_chunks = (uint32_t)rf_ceil_div(job.group, RF_ATTENTION_QUERIES);
     job.n_tasks = run->n_tiles * job.layout->n_head_kv * job.n_chunks;

@@ -10,14 +10,18 @@ enum {
     ACTS_BYTES = 256 * 1024 /* activations that a row task may hold in the L2 cache */
 };
 
+rf_cpu_source rf_cpu_source_of(const rf_cpu_run *run, rf_value_id id) {
+    return (rf_cpu_source){rf_cpu_value(run, id), rf_cpu_rows(run, id),
+                           run->backend->program->values[id].n_cols, rf_cpu_is_small(run, id)};
+}
+
 rf_acts rf_cpu_acts(const rf_cpu_run *run, const size_t areas[RF_ACTS_KIND_COUNT],
                     rf_acts_kind kind, rf_cpu_source source) {
-    rf_acts acts = {0};
+    rf_acts acts = {.n_rows = source.n_rows, .n_cols = source.n_cols};
+    const size_t *own = run->backend->plan.ws.own_acts;
     if (kind != RF_ACTS_F32)
-        rf_acts_place(&acts, kind, source.n_rows, source.n_cols, rf_cpu_area(run, areas[kind]));
-    acts.kind = kind;
-    acts.n_rows = source.n_rows;
-    acts.n_cols = source.n_cols;
+        rf_acts_place(&acts, kind, source.n_rows, source.n_cols,
+                      source.own ? rf_cpu_own(run) + own[kind] : rf_cpu_area(run, areas[kind]));
     acts.f32 = source.rows;
     acts.f32_stride = source.n_cols;
     return acts;
@@ -39,6 +43,10 @@ void rf_cpu_fill_acts(const rf_cpu_run *run, const size_t areas[RF_ACTS_KIND_COU
     uint32_t unit = rf_cpu_unit(pool, source.n_rows), begin, end;
     if (mask == 0)
         return;
+    if (source.own) {
+        rf_cpu_fill_rows(run, areas, mask, source, 0, source.n_rows);
+        return;
+    }
     while (rf_cpu_next(pool, source.n_rows, unit, &begin, &end))
         rf_cpu_fill_rows(run, areas, mask, source, begin, end);
     rf_pool_barrier(pool);
@@ -93,44 +101,8 @@ void rf_cpu_product(const rf_cpu_task *task, const rf_acts *acts, float *out, si
                          (float *)row0, out_stride);
 }
 
-/*
- * A fine product reads 15 bits of each activation through 8-bit kernels: every row comes as two
- * neighbours, what 8 bits hold of it and the rest, and their results are added. Weights are read
- * once for both, so where memory is the limit this costs nothing.
- */
-static void halve_row(const float *x, uint32_t n_cols, float *first, float *rest) {
-    for (uint32_t at = 0; at < n_cols; at += RF_ACTS_BLOCK) {
-        float largest = 0;
-        for (uint32_t i = at; i < at + RF_ACTS_BLOCK; i++)
-            largest = fmaxf(largest, fabsf(x[i]));
-        float scale = largest < RF_ACTS_SMALLEST ? 0 : largest / RF_ACTS_Q_MAX;
-        for (uint32_t i = at; i < at + RF_ACTS_BLOCK; i++) {
-            first[i] = scale > 0 ? rintf(x[i] / scale) * scale : 0;
-            rest[i] = x[i] - first[i];
-        }
-    }
-}
-
-/* The source of a fine product: twice as many rows, halved and prepared. */
-static rf_cpu_source fill_fine(const rf_cpu_run *run, unsigned mask, rf_cpu_source whole) {
-    rf_pool *pool = rf_cpu_run_pool(run);
-    const rf_cpu_workspace *ws = &run->backend->plan.ws;
-    float *halves = rf_cpu_area(run, ws->halves);
-    rf_cpu_source source = {halves, 2 * whole.n_rows, whole.n_cols};
-    uint32_t unit = rf_cpu_unit(pool, whole.n_rows), begin, end;
-    while (rf_cpu_next(pool, whole.n_rows, unit, &begin, &end)) {
-        for (uint32_t r = begin; r < end; r++) {
-            float *first = halves + (size_t)2 * r * whole.n_cols;
-            halve_row(whole.rows + (size_t)r * whole.n_cols, whole.n_cols, first,
-                      first + whole.n_cols);
-        }
-        rf_cpu_fill_rows(run, ws->acts, mask, source, 2 * begin, 2 * end);
-    }
-    rf_pool_barrier(pool);
-    return source;
-}
-
-static void add_halves(float *rows, uint32_t n_rows, uint32_t n_cols) {
+/* Adds neighbours: the products with an activation's first 8 bits and with the rest. */
+static void add_neighbours(float *rows, uint32_t n_rows, uint32_t n_cols) {
     for (uint32_t r = 0; r < n_rows; r += 2) {
         const float *first = rows + (size_t)r * n_cols, *rest = first + n_cols;
         float *sum = rows + (size_t)r / 2 * n_cols;
@@ -143,7 +115,7 @@ static void add_halves(float *rows, uint32_t n_rows, uint32_t n_cols) {
 typedef struct matmul_job {
     const rf_cpu_run *run;
     const rf_op_matmul *op;
-    bool fine; /* source has two rows for each of out */
+    const rf_acts_kind *part_acts;
     rf_cpu_source source;
     float *out;
     size_t out_stride;
@@ -159,12 +131,12 @@ static float gate_of(const matmul_job *job, uint32_t row) {
 
 static void matmul_task(const matmul_job *job, uint32_t part, const rf_cpu_task *task) {
     const rf_op_matmul *op = job->op;
-    const rf_acts acts = rf_cpu_acts(job->run, job->run->backend->plan.ws.acts,
-                                     task->matrix.variant->acts, job->source);
+    rf_acts_kind kind = job->part_acts[part];
+    const rf_acts acts = rf_cpu_acts(job->run, job->run->backend->plan.ws.acts, kind, job->source);
     const float *bias = rf_cpu_vector(job->run, op->bias[part]);
     size_t col = op->out_col[part] + task->col;
     bool plain = !bias && op->scale == 1.0f && op->soft_cap == 0.0f && op->row_gate == RF_NONE;
-    if (plain && !op->add && !job->fine) {
+    if (plain && !op->add && kind != RF_ACTS_Q8_TWICE) {
         float *out = job->out + task->row_begin * job->out_stride + col;
         rf_cpu_product(task, &acts, out, job->out_stride);
         return;
@@ -172,8 +144,8 @@ static void matmul_task(const matmul_job *job, uint32_t part, const rf_cpu_task 
     rf_finish_args args = {bias ? bias + task->col : NULL, op->scale, op->soft_cap, 1.0f, op->add};
     uint32_t n = task->matrix.n_rows, begin = task->row_begin, end = task->row_end;
     rf_cpu_product(task, &acts, job->scratch, n);
-    if (job->fine) {
-        add_halves(job->scratch, end - begin, n);
+    if (kind == RF_ACTS_Q8_TWICE) {
+        add_neighbours(job->scratch, end - begin, n);
         begin /= 2;
         end /= 2;
     }
@@ -184,29 +156,25 @@ static void matmul_task(const matmul_job *job, uint32_t part, const rf_cpu_task 
     }
 }
 
-void rf_cpu_run_matmul(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+void rf_cpu_run_matmul(const rf_cpu_run *run, const rf_cpu_step *step) {
     const rf_op_matmul *op = &step->op->u.matmul;
     const rf_cpu_backend *b = run->backend;
-    const rf_value *values = b->program->values;
-    uint32_t n_rows = rf_cpu_rows(run, op->out);
     matmul_job job = {.run = run,
                       .op = op,
-                      .fine = step->fine,
-                      .source = {rf_cpu_value(run, op->in), n_rows, values[op->in].n_cols},
+                      .part_acts = step->part_acts,
+                      .source = rf_cpu_source_of(run, op->in),
                       .out = rf_cpu_value(run, op->out),
-                      .out_stride = values[op->out].n_cols,
-                      .scratch = rf_cpu_scratch(run, worker)};
-    if (n_rows == 0 || !job.out)
+                      .out_stride = b->program->values[op->out].n_cols,
+                      .scratch = rf_cpu_scratch(run)};
+    if (job.source.n_rows == 0 || !job.out)
         return; /* no row wants results, or nobody wants logits */
-    if (step->fine)
-        job.source = fill_fine(run, step->fill, job.source);
-    else
-        rf_cpu_fill_acts(run, b->plan.ws.acts, step->fill, job.source);
+    rf_cpu_fill_acts(run, b->plan.ws.acts, step->fill, job.source);
     rf_cpu_split splits[RF_MATMUL_MAX_PARTS];
     uint32_t n_tasks = 0;
     for (uint32_t p = 0; p < op->n_parts; p++) {
-        splits[p] = rf_cpu_split_product(&b->plan.weights[op->weight[p]].matrix, NULL,
-                                         job.source.n_rows, rf_pool_size(b->pool));
+        uint32_t n_rows = job.source.n_rows * (step->part_acts[p] == RF_ACTS_Q8_TWICE ? 2 : 1);
+        splits[p] = rf_cpu_split_product(&b->plan.weights[op->weight[p]].matrix, NULL, n_rows,
+                                         rf_pool_size(b->pool));
         n_tasks += splits[p].n_tasks;
     }
     for (uint32_t i; (i = rf_pool_next(b->pool)) < n_tasks;) {
@@ -226,7 +194,7 @@ static void add_bias(const float *bias, float *rows, uint32_t n_rows, uint32_t n
             rows[(size_t)r * n_cols + i] += bias[i];
 }
 
-void rf_cpu_run_gated_matmul(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+void rf_cpu_run_gated_matmul(const rf_cpu_run *run, const rf_cpu_step *step) {
     const rf_op_gated_matmul *op = &step->op->u.gated_matmul;
     const rf_cpu_backend *b = run->backend;
     const rf_matrix *gate = &b->plan.weights[op->gate].matrix;
@@ -237,11 +205,11 @@ void rf_cpu_run_gated_matmul(const rf_cpu_run *run, const rf_cpu_step *step, uin
     uint32_t n_rows = rf_cpu_rows(run, op->out), n_out = values[op->out].n_cols;
     if (n_rows == 0)
         return;
-    rf_cpu_source source = {rf_cpu_value(run, op->in), n_rows, values[op->in].n_cols};
+    rf_cpu_source source = rf_cpu_source_of(run, op->in);
     rf_cpu_fill_acts(run, b->plan.ws.acts, step->fill, source);
     rf_acts gate_acts = rf_cpu_acts(run, b->plan.ws.acts, gate->variant->acts, source);
     rf_acts up_acts = rf_cpu_acts(run, b->plan.ws.acts, up->variant->acts, source);
-    float *out = rf_cpu_value(run, op->out), *g = rf_cpu_scratch(run, worker);
+    float *out = rf_cpu_value(run, op->out), *g = rf_cpu_scratch(run);
     float *u = g + RF_CPU_TASK_FLOATS;
     rf_cpu_split split = rf_cpu_split_product(gate, up, n_rows, rf_pool_size(b->pool));
     for (uint32_t i; (i = rf_pool_next(b->pool)) < split.n_tasks;) {

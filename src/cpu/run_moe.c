@@ -8,15 +8,14 @@
 #include "cpu/cpu_state.h"
 #include "cpu/ref/ref.h"
 
-void rf_cpu_run_moe_route(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+void rf_cpu_run_moe_route(const rf_cpu_run *run, const rf_cpu_step *step) {
     const rf_op_moe_route *op = &step->op->u.moe_route;
     const rf_cpu_backend *b = run->backend;
     const rf_matrix *matrix = &b->plan.weights[op->weight].matrix;
     uint32_t n_rows = rf_cpu_rows(run, op->out), n_expert = matrix->n_rows, begin, end;
-    rf_cpu_source source = {rf_cpu_value(run, op->in), n_rows, b->program->values[op->in].n_cols};
+    rf_cpu_source source = rf_cpu_source_of(run, op->in);
     float *logits = rf_cpu_area(run, b->plan.ws.moe_logits), *route = rf_cpu_value(run, op->out);
     uint32_t unit = rf_cpu_unit(b->pool, n_rows), n_out = b->program->values[op->out].n_cols;
-    (void)worker;
     if (n_rows == 0)
         return;
     rf_cpu_fill_acts(run, b->plan.ws.acts, step->fill, source);
@@ -65,8 +64,8 @@ static uint32_t expert_of(const grouping *g, uint32_t slot) {
 }
 
 /* Counting sort, by worker 0 while the others wait. */
-static void group_rows(const grouping *g, uint32_t worker) {
-    if (worker == 0) {
+static void group_rows(const grouping *g) {
+    if (g->run->worker == 0) {
         memset(g->start, 0, (g->n_expert + 1) * sizeof *g->start);
         for (uint32_t s = 0; s < g->n_slots; s++)
             g->start[expert_of(g, s) + 1]++;
@@ -86,7 +85,7 @@ static rf_cpu_source gather_rows(const grouping *g, const float *from, uint32_t 
                                  uint32_t slots_per_row, unsigned mask) {
     const rf_cpu_backend *b = g->run->backend;
     float *rows = rf_cpu_area(g->run, b->plan.ws.moe_in);
-    rf_cpu_source source = {rows, g->n_slots, n_cols};
+    rf_cpu_source source = {rows, g->n_slots, n_cols, false};
     uint32_t unit = rf_cpu_unit(b->pool, g->n_slots), begin, end;
     while (rf_cpu_next(b->pool, g->n_slots, unit, &begin, &end)) {
         for (uint32_t i = begin; i < end; i++)
@@ -137,20 +136,20 @@ static rf_cpu_task walk_task(const expert_walk *w, const rf_cpu_weight *weight, 
     return task;
 }
 
-void rf_cpu_run_moe_gated_matmul(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+void rf_cpu_run_moe_gated_matmul(const rf_cpu_run *run, const rf_cpu_step *step) {
     const rf_op_moe_gated_matmul *op = &step->op->u.moe_gated_matmul;
     const rf_cpu_backend *b = run->backend;
     const rf_cpu_weight *gate = &b->plan.weights[op->gate], *up = &b->plan.weights[op->up];
     grouping g = grouping_of(run, op->route, op->n_used, op->gate);
     if (g.n_rows == 0)
         return;
-    group_rows(&g, worker);
+    group_rows(&g);
     rf_cpu_source source =
         gather_rows(&g, rf_cpu_value(run, op->in), b->program->values[op->in].n_cols, op->n_used,
                     rf_cpu_acts_mask(&b->plan, step->op));
     rf_acts gate_acts = rf_cpu_acts(run, b->plan.ws.moe_acts, gate->matrix.variant->acts, source);
     rf_acts up_acts = rf_cpu_acts(run, b->plan.ws.moe_acts, up->matrix.variant->acts, source);
-    float *out = rf_cpu_value(run, op->out), *gate_rows = rf_cpu_scratch(run, worker);
+    float *out = rf_cpu_value(run, op->out), *gate_rows = rf_cpu_scratch(run);
     float *up_rows = gate_rows + RF_CPU_TASK_FLOATS;
     expert_walk walk = {.g = &g, .weight = gate, .also = up};
     walk_open(&walk);
@@ -168,7 +167,7 @@ void rf_cpu_run_moe_gated_matmul(const rf_cpu_run *run, const rf_cpu_step *step,
     rf_pool_barrier(b->pool);
 }
 
-void rf_cpu_run_moe_matmul(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+void rf_cpu_run_moe_matmul(const rf_cpu_run *run, const rf_cpu_step *step) {
     const rf_op_moe_matmul *op = &step->op->u.moe_matmul;
     const rf_cpu_backend *b = run->backend;
     const rf_cpu_weight *down = &b->plan.weights[op->down];
@@ -176,12 +175,12 @@ void rf_cpu_run_moe_matmul(const rf_cpu_run *run, const rf_cpu_step *step, uint3
     uint32_t n_out = down->matrix.n_rows, begin, end;
     if (g.n_rows == 0)
         return;
-    group_rows(&g, worker);
+    group_rows(&g);
     rf_cpu_source source = gather_rows(&g, rf_cpu_value(run, op->in), down->matrix.n_cols, 1,
                                        rf_cpu_acts_mask(&b->plan, step->op));
     rf_acts acts = rf_cpu_acts(run, b->plan.ws.moe_acts, down->matrix.variant->acts, source);
     /* [n_slots][n_out] in the order of slots */
-    float *results = rf_cpu_area(run, b->plan.ws.moe_out), *rows = rf_cpu_scratch(run, worker);
+    float *results = rf_cpu_area(run, b->plan.ws.moe_out), *rows = rf_cpu_scratch(run);
     expert_walk walk = {.g = &g, .weight = down};
     walk_open(&walk);
     for (uint32_t i; walk_next(&walk, &i);) {

@@ -4,13 +4,12 @@
 #include "cpu/cpu_state.h"
 #include "cpu/ref/ref.h"
 
-void rf_cpu_run_embed(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+void rf_cpu_run_embed(const rf_cpu_run *run, const rf_cpu_step *step) {
     const rf_op_embed *op = &step->op->u.embed;
     const rf_program *program = run->backend->program;
     rf_pool *pool = rf_cpu_run_pool(run);
     float *out = rf_cpu_value(run, op->out);
     uint32_t n = rf_cpu_rows(run, op->out), unit = rf_cpu_unit(pool, n), begin, end;
-    (void)worker;
     while (rf_cpu_next(pool, n, unit, &begin, &end))
         for (uint32_t r = begin; r < end; r++)
             rf_embed_ref(&program->weights[op->table], (uint32_t)run->batch->tokens[r], op->scale,
@@ -18,7 +17,7 @@ void rf_cpu_run_embed(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t w
     rf_pool_barrier(pool);
 }
 
-void rf_cpu_run_norm(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+void rf_cpu_run_norm(const rf_cpu_run *run, const rf_cpu_step *step) {
     const rf_op_norm *op = &step->op->u.norm;
     const rf_cpu_backend *b = run->backend;
     rf_pool *pool = b->pool;
@@ -32,15 +31,17 @@ void rf_cpu_run_norm(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t wo
                          op->add};
     const float *in = rf_cpu_value(run, op->in);
     float *out = rf_cpu_value(run, op->out);
-    uint32_t n = rf_cpu_rows(run, op->out), unit = rf_cpu_unit(pool, n), begin, end;
-    (void)worker;
-    while (rf_cpu_next(pool, n, unit, &begin, &end)) {
+    uint32_t n = rf_cpu_rows(run, op->out), unit = rf_cpu_unit(pool, n), begin = 0, end = n;
+    rf_cpu_source source = rf_cpu_source_of(run, op->out);
+    bool own = rf_cpu_is_own(run, op->out);
+    while (own || rf_cpu_next(pool, n, unit, &begin, &end)) {
         for (uint32_t r = begin; r < end; r++) {
             uint32_t from = gather ? (uint32_t)run->batch->output_rows[r] : r;
             b->plan.kernels.norm(&args, in + (size_t)from * n_cols, out + (size_t)r * n_cols);
         }
-        rf_cpu_fill_rows(run, b->plan.ws.acts, step->fill_after, (rf_cpu_source){out, n, n_cols},
-                         begin, end);
+        rf_cpu_fill_rows(run, b->plan.ws.acts, step->fill_after, source, begin, end);
+        if (own)
+            return;
     }
     rf_pool_barrier(pool);
 }
@@ -54,11 +55,10 @@ static void row_angles(const rf_rope *rope, int32_t position, float *out) {
     }
 }
 
-void rf_cpu_run_angles(const rf_cpu_run *run, uint32_t worker) {
+void rf_cpu_run_angles(const rf_cpu_run *run) {
     const rf_program *program = run->backend->program;
     rf_pool *pool = rf_cpu_run_pool(run);
     uint32_t n = (uint32_t)run->batch->n_tokens, unit = rf_cpu_unit(pool, n), begin, end;
-    (void)worker;
     while (rf_cpu_next(pool, n, unit, &begin, &end)) {
         for (uint32_t i = 0; i < program->n_ropes; i++) {
             const rf_rope *rope = &program->ropes[i];
@@ -115,7 +115,7 @@ static void rope_head(const rope_job *job, uint32_t seq, uint32_t r, uint32_t i_
                       block_of(job, seq, position) + i_head * layout->head_bytes);
 }
 
-void rf_cpu_run_rope_store(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t worker) {
+void rf_cpu_run_rope_store(const rf_cpu_run *run, const rf_cpu_step *step) {
     const rf_op_rope_store *op = &step->op->u.rope_store;
     const rf_cpu_backend *b = run->backend;
     const rf_rope *rope = &b->program->ropes[op->rope];
@@ -132,7 +132,6 @@ void rf_cpu_run_rope_store(const rf_cpu_run *run, const rf_cpu_step *step, uint3
                               .n_dims = rope->n_dims};
     uint32_t n = (uint32_t)run->batch->n_tokens * n_heads, begin, end, seq = 0;
     uint32_t unit = rf_cpu_unit(b->pool, n);
-    (void)worker;
     while (rf_cpu_next(b->pool, n, unit, &begin, &end)) {
         for (uint32_t i = begin; i < end; i++) {
             uint32_t r = i / n_heads; /* rises within a worker */

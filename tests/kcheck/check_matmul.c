@@ -213,22 +213,50 @@ static void check_not_finite(kcheck *k, const rf_matmul_variant *v) {
     product_free(k, &p);
 }
 
+/* Element i of row r as kernels see it. */
+static float acts_at(const rf_acts *acts, uint32_t r, uint32_t i) {
+    uint32_t width, i_row = r % RF_ACTS_PANEL;
+    const uint8_t *block = rf_acts_panel(acts, r, &width);
+    block += (size_t)(i / RF_ACTS_BLOCK) * width * RF_ACTS_BLOCK_BYTES;
+    float scale;
+    memcpy(&scale, block + (size_t)width * RF_ACTS_BLOCK + 4 * (size_t)i_row, sizeof scale);
+    return scale * (float)(int8_t)block[i_row * RF_ACTS_BLOCK + i % RF_ACTS_BLOCK];
+}
+
+/* Two times 8 bits hold a number to half a step of the second: 1 / (2 * 254 * 127) of the block's
+ * largest. */
+static void check_twice(kcheck *k, const rf_acts *acts, const float *src, uint32_t n_rows) {
+    for (uint32_t r = 0; r < n_rows; r++)
+        for (uint32_t i = 0; i < acts->n_cols; i++) {
+            const float *block = src + r * acts->n_cols + i / RF_ACTS_BLOCK * RF_ACTS_BLOCK;
+            double most = 0, x = (double)src[r * acts->n_cols + i];
+            for (int j = 0; j < RF_ACTS_BLOCK; j++)
+                most = fmax(most, fabs((double)block[j]));
+            double got = (double)acts_at(acts, 2 * r, i) + (double)acts_at(acts, 2 * r + 1, i);
+            kcheck_expect(k, fabs(got - x) <= most / (2 * 254 * 127) * 1.02 + 1e-30,
+                          "activation %g is held as %g", x, got);
+        }
+}
+
 /* Every instruction set quantises activations to the same bits. */
-static void check_acts(kcheck *k, kcheck_mix mix) {
+static void check_acts(kcheck *k, rf_acts_kind kind, kcheck_mix mix) {
     enum { ROWS = 11, COLS = 96 };
-    size_t bytes = rf_acts_bytes(RF_ACTS_Q8, ROWS, COLS);
+    size_t bytes = rf_acts_bytes(kind, ROWS, COLS);
     float *src = kcheck_alloc(ROWS * COLS * sizeof(float));
     void *first = kcheck_alloc(bytes), *other = kcheck_alloc(bytes);
     if (kcheck_expect(k, src && first && other, "out of memory")) {
         rf_acts a, b;
         kcheck_fill(k, mix, src, ROWS * COLS);
-        rf_acts_place(&a, RF_ACTS_Q8, ROWS, COLS, first);
-        rf_acts_place(&b, RF_ACTS_Q8, ROWS, COLS, other);
+        rf_acts_place(&a, kind, ROWS, COLS, first);
+        rf_acts_place(&b, kind, ROWS, COLS, other);
         rf_acts_fill(&a, src, COLS, 0, ROWS, 0);
         rf_acts_fill(&b, src, COLS, 5, ROWS, rf_cpu_features());
         rf_acts_fill(&b, src, COLS, 0, 5, rf_cpu_features());
-        kcheck_expect(k, memcmp(a.panels, b.panels, ROWS * COLS / 32 * RF_ACTS_BLOCK_BYTES) == 0,
+        kcheck_expect(k,
+                      memcmp(a.panels, b.panels, a.n_rows * COLS / 32 * RF_ACTS_BLOCK_BYTES) == 0,
                       "activations of mix %s differ", kcheck_mix_name(mix));
+        if (kind == RF_ACTS_Q8_TWICE)
+            check_twice(k, &a, src, ROWS);
     }
     kcheck_free(k, src, "acts");
     kcheck_free(k, first, "acts");
@@ -239,7 +267,8 @@ void kcheck_matmul(kcheck *k) {
     static const shape shapes[] = {{1, 1, 1},  {16, 2, 1},  {17, 3, 2},   {5, 9, 7},
                                    {33, 2, 8}, {48, 5, 13}, {20, 40, 37}, {70, 1, 70}};
     for (int mix = 0; mix < KMIX_COUNT; mix++)
-        check_acts(k, (kcheck_mix)mix);
+        for (int kind = RF_ACTS_Q8; kind < RF_ACTS_KIND_COUNT; kind++)
+            check_acts(k, (rf_acts_kind)kind, (kcheck_mix)mix);
     for (size_t i = 0; i < rf_matmul_n_variants(); i++) {
         const rf_matmul_variant *v = rf_matmul_variant_at(i);
         if (!v->packs || (v->needs & ~rf_cpu_features()) != 0)
