@@ -6,11 +6,6 @@ static const unsigned mergeable = RF_TOKEN_TYPE_BIT(RF_TOKEN_NORMAL) |
                                   RF_TOKEN_TYPE_BIT(RF_TOKEN_USER_DEFINED) |
                                   RF_TOKEN_TYPE_BIT(RF_TOKEN_UNUSED);
 
-void rf_spm_load(rf_spm *spm, const rf_vocab *vocab) {
-    spm->vocab = vocab;
-    rf_seams_build(&spm->seams, vocab, mergeable);
-}
-
 static int32_t find_piece(const rf_vocab *vocab, const char *text, size_t len) {
     if (len > vocab->max_text_bytes)
         return -1;
@@ -26,12 +21,45 @@ static uint32_t order_of_score(float score) {
     return bits & 0x80000000u ? bits : ~bits & 0x7fffffffu;
 }
 
+typedef struct pair_ranks {
+    const rf_vocab *vocab;
+    rf_spm_pair *known; /* [mask + 1], or NULL */
+    uint32_t mask;
+} pair_ranks;
+
+/* Where the pair is or would be kept; NULL where a symbol is no token. *key is never 0. */
+static rf_spm_pair *known_pair(const pair_ranks *ranks, int32_t left, int32_t right,
+                               uint64_t *key) {
+    if (!ranks->known || left < 0 || right < 0)
+        return NULL;
+    *key = ((uint64_t)left << 32 | (uint32_t)right) + 1;
+    return &ranks->known[(*key * 0x9e3779b97f4a7c15u >> 40) & ranks->mask];
+}
+
 static void rank_pair(const void *model, const char *text, rf_symbol *left,
                       const rf_symbol *right) {
-    const rf_vocab *vocab = ((const rf_spm *)model)->vocab;
-    left->merged_id = find_piece(vocab, text + left->start, (size_t)left->len + right->len);
-    left->order =
-        left->merged_id < 0 ? RF_MERGE_NONE : order_of_score(vocab->score[left->merged_id]);
+    const pair_ranks *ranks = model;
+    uint64_t key = 0;
+    rf_spm_pair *known = known_pair(ranks, left->id, right->id, &key);
+    if (!known || known->key != key) {
+        int32_t id = find_piece(ranks->vocab, text + left->start, (size_t)left->len + right->len);
+        left->merged_id = id;
+        left->order = id < 0 ? RF_MERGE_NONE : order_of_score(ranks->vocab->score[id]);
+        if (known)
+            *known = (rf_spm_pair){key, left->merged_id, left->order};
+    } else {
+        left->merged_id = known->merged_id;
+        left->order = known->order;
+    }
+}
+
+void rf_spm_load(rf_spm *spm, const rf_vocab *vocab) {
+    spm->vocab = vocab;
+    rf_seams_build(&spm->seams, vocab, mergeable);
+    for (unsigned c = 0; c < 128; c++) {
+        char text = (char)c;
+        spm->ascii_id[c] = find_piece(vocab, &text, 1);
+    }
 }
 
 /* A symbol that is no token: its bytes, or one unknown token for a run of such symbols. */
@@ -50,17 +78,20 @@ static bool push_bytes(const rf_vocab *vocab, rf_str text, bool *unknown, rf_tok
     return true;
 }
 
-static bool encode_word(const rf_spm *spm, rf_str word, rf_merger *merger, bool *unknown,
-                        bool *any_unknown, rf_tokens *out) {
+static bool encode_word(const rf_spm *spm, rf_str word, const rf_spm_scratch *scratch,
+                        bool *unknown, bool *any_unknown, rf_tokens *out) {
+    rf_merger *merger = scratch->merger;
+    const pair_ranks ranks = {spm->vocab, scratch->pairs, scratch->cache->mask};
     if (!rf_merger_reserve(merger, word.len))
         return false;
     merger->n = 0;
     for (size_t i = 0, len; i < word.len; i += len) {
+        unsigned char c = (unsigned char)word.ptr[i];
         len = rf_char_length(word.ptr[i]);
         len = len < word.len - i ? len : word.len - i;
-        rf_merger_add(merger, (uint32_t)i, (uint32_t)len, -1);
+        rf_merger_add(merger, (uint32_t)i, (uint32_t)len, c < 0x80 ? spm->ascii_id[c] : -1);
     }
-    if (!rf_merger_run(merger, word.ptr, rank_pair, spm))
+    if (!rf_merger_run(merger, word.ptr, rank_pair, &ranks))
         return false;
     for (size_t i = 0; i < merger->n; i++) {
         const rf_symbol *symbol = &merger->symbols[i];
@@ -98,8 +129,8 @@ bool rf_spm_encode(const rf_spm *spm, rf_str text, bool space_prefix, rf_spm_scr
         space_prefix = false;
         size_t first = out->n;
         bool any_unknown = false;
-        if (scratch.word->failed || !encode_word(spm, rf_buf_view(scratch.word), scratch.merger,
-                                                 &unknown, &any_unknown, out))
+        if (scratch.word->failed ||
+            !encode_word(spm, rf_buf_view(scratch.word), &scratch, &unknown, &any_unknown, out))
             return false;
         if (!any_unknown)
             rf_word_cache_fill(slot, &key, word, out, first);

@@ -14,13 +14,22 @@
 typedef struct rf_spm {
     const rf_vocab *vocab; /* borrowed; with scores */
     rf_seams seams;
+    int32_t ascii_id[128]; /* the token that is this character alone, or -1 */
 } rf_spm;
 
 void rf_spm_load(rf_spm *spm, const rf_vocab *vocab);
 
+/* What a pair of tokens merges to, met before in the same text. */
+typedef struct rf_spm_pair {
+    uint64_t key; /* 0: empty */
+    int32_t merged_id;
+    uint32_t order;
+} rf_spm_pair;
+
 typedef struct rf_spm_scratch {
     rf_merger *merger;
     rf_word_cache *cache;
+    rf_spm_pair *pairs; /* as many as the cache has entries, or NULL */
     rf_buf *word;
 } rf_spm_scratch;
 

@@ -1,5 +1,6 @@
 #include "tokenizer/token_model.h"
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "tokenizer/nfc.h"
 
@@ -115,7 +116,10 @@ static bool encode_spm(const rf_tokenizer *tokenizer, rf_str fragment, rf_encode
             return false;
         fragment = rf_buf_view(&scratch->text);
     }
-    rf_spm_scratch mine = {&scratch->merger, &scratch->cache, &scratch->word};
+    const rf_word_cache *cache = &scratch->cache;
+    if (cache->entries && !scratch->pairs)
+        scratch->pairs = rf_calloc((size_t)cache->mask + 1, sizeof *scratch->pairs);
+    rf_spm_scratch mine = {&scratch->merger, &scratch->cache, scratch->pairs, &scratch->word};
     return rf_spm_encode(&tokenizer->spm, fragment, plain && normalizer->space_prefix, mine, out);
 }
 

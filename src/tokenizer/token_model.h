@@ -19,6 +19,7 @@ typedef struct rf_encode_scratch {
     rf_buf word;
     rf_merger merger;
     rf_word_cache cache;
+    rf_spm_pair *pairs; /* owned; see rf_spm_scratch */
     rf_lattice lattice;
 } rf_encode_scratch;
 

@@ -151,6 +151,7 @@ rf_status rf_tokenizer_encode(const rf_tokenizer *tokenizer, rf_str text, rf_enc
     rf_buf_deinit(&scratch.word);
     rf_merger_deinit(&scratch.merger);
     rf_word_cache_deinit(&scratch.cache);
+    rf_free(scratch.pairs);
     rf_lattice_deinit(&scratch.lattice);
     if (done)
         return RF_OK;
