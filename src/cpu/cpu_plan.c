@@ -170,12 +170,10 @@ static void plan_values(const rf_program *program, const rf_limits *limits, rf_c
         ws->acts[k] = take(ws, acts[k]);
 }
 
-/* Floats of a worker's scratch for attention: the kernel's, queries, and the state of one part and
- * of the whole. */
+/* Floats of a worker's scratch for attention: the kernel's, queries and their state. */
 static size_t attention_floats(const rf_kv_layout *layout) {
     size_t state = rf_kv_padded(layout->head_dim_v) + 2;
-    return rf_attention_scratch(layout) +
-           RF_ATTENTION_QUERIES * (layout->head_dim + 2 * state + 2) + 64;
+    return rf_attention_scratch(layout) + RF_ATTENTION_QUERIES * (layout->head_dim + state);
 }
 
 static void plan_attention(const rf_program *program, const rf_limits *limits, rf_cpu_plan *plan,
@@ -194,11 +192,11 @@ static void plan_attention(const rf_program *program, const rf_limits *limits, r
         *worker_floats = at_least(*worker_floats, attention_floats(layout));
     }
     plan->tile_rows = widest < RF_ATTENTION_QUERIES ? RF_ATTENTION_QUERIES / widest : 1;
-    plan->max_parts = (uint32_t)rf_ceil_div(limits->max_context, RF_CPU_PART_TOKENS);
+    plan->max_spans = (uint32_t)rf_ceil_div(limits->max_context, RF_ATTENTION_SPAN);
     plan->ws.tiles = take(&plan->ws, limits->max_tokens * 3 * sizeof(int32_t));
-    plan->ws.partial_queries = (uint32_t)at_least(4 * (size_t)most_heads, RF_CPU_SPLIT_QUERIES);
+    plan->ws.partial_queries = (uint32_t)at_least(2 * (size_t)most_heads, RF_CPU_SPLIT_QUERIES);
     plan->ws.partials =
-        take(&plan->ws, (size_t)plan->ws.partial_queries * plan->max_parts * state * 4);
+        take(&plan->ws, (size_t)plan->ws.partial_queries * plan->max_spans * state * 4);
 }
 
 /* Widths of one program's expert ops, the largest of each. */

@@ -13,12 +13,9 @@
 enum {
     /* Results of one matmul task before its epilogue: two such areas a worker. */
     RF_CPU_TASK_FLOATS = 16384,
-    /* Attention is summed over parts of this many absolute positions, whatever the batch and
-     * threads: a multiple of every block size. */
-    RF_CPU_PART_TOKENS = 512,
-    /* Batches of up to so many queries (rows times heads) may spread a tile's parts. */
-    RF_CPU_SPLIT_QUERIES = 256,
-    RF_CPU_MAX_BLOCK_TOKENS = 256,
+    /* Batches of up to so many queries (rows times heads) may spread a tile's spans. */
+    RF_CPU_SPLIT_QUERIES = 128,
+    RF_CPU_MAX_BLOCK_TOKENS = RF_ATTENTION_SPAN,
     RF_CPU_TASKS_PER_WORKER = 8,
     /* Rows of so many floats in all are normed and quantised by every worker for itself: that is
      * cheaper than waiting for each other. */
@@ -48,7 +45,7 @@ typedef struct rf_cpu_workspace {
     size_t *ropes;                   /* [n_ropes]: cos and sin of [max_tokens][n_dims] */
     size_t acts[RF_ACTS_KIND_COUNT]; /* shared by all matmuls, in turn */
     size_t tiles;                    /* rf_cpu_tile [max_tokens] */
-    size_t partials;                 /* attention over parts, see run_attention.c */
+    size_t partials;                 /* attention over spans, see run_attention.c */
     uint32_t partial_queries;        /* that they have room for */
     size_t moe_order, moe_start;     /* uint32_t [rows * n_used], [n_expert + 1] */
     size_t moe_logits;               /* [max_tokens][n_expert] */
@@ -71,7 +68,7 @@ typedef struct rf_cpu_plan {
     size_t *kv_offsets;       /* [n_kv_layers]: block 0 */
     rf_kernels kernels;
     uint32_t tile_rows; /* rows of an attention tile */
-    uint32_t max_parts; /* of the longest sequence */
+    uint32_t max_spans; /* of the longest sequence */
     rf_cpu_workspace ws;
     rf_memory_plan memory;
 } rf_cpu_plan;

@@ -26,7 +26,6 @@ void rf_kernels_choose(uint32_t features, rf_kernels *out) {
 
 size_t rf_attention_scratch(const rf_kv_layout *layout) {
     size_t dims = layout->head_dim, padded = rf_kv_padded(layout->head_dim_v);
-    size_t tokens = layout->block_tokens;
-    size_t span = tokens < RF_ATTENTION_SPAN ? RF_ATTENTION_SPAN : tokens;
-    return RF_ATTENTION_QUERIES * span + tokens * (dims > padded ? dims : padded);
+    return RF_ATTENTION_QUERIES * dims + (size_t)RF_ATTENTION_SPAN * (dims + padded) +
+           (size_t)RF_ATTENTION_ROWS * RF_ATTENTION_STRIDE;
 }

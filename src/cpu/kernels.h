@@ -6,6 +6,7 @@
 #ifndef RF_CPU_KERNELS_H
 #define RF_CPU_KERNELS_H
 
+#include <math.h>
 #include <stddef.h>
 
 #include "cpu/kv_layout.h"
@@ -53,17 +54,28 @@ typedef void (*rf_kv_store_fn)(const rf_kv_layout *layout, const float *k, const
 /* Columns of a row of acc: vectors are whole, what is beyond head_dim_v is 0. */
 static inline uint32_t rf_kv_padded(uint32_t head_dim_v) { return (head_dim_v + 15) / 16 * 16; }
 /*
- * Part of flash attention (Dao, "FlashAttention-2", 2023): queries of one head of k and v against
- * positions begin … end-1. Query i sees positions p with first[i] <= p < last[i]. Written for each
- * query: the largest logit (-infinity if it sees none), the sum of exp(logit - max), and the
- * values weighted by exp(logit - max).
+ * Flash attention (Dao, "FlashAttention-2", 2023): queries of one head of k and v against positions
+ * begin … end-1. Query i sees positions p with first[i] <= p < last[i], both rising with i. Written
+ * for each query: the largest logit (-infinity if it sees none), the sum of 2^(logit - max), and
+ * the values weighted by 2^(logit - max). Logits are in units of ln 2: scales and caps bring a
+ * factor of log2 e.
+ *
+ * Positions are summed in spans of RF_ATTENTION_SPAN absolute positions, each relative to its own
+ * largest logit, and added up in rising order by rf_attention_add: whoever runs single spans
+ * and adds them up himself gets the same bits.
  */
-enum { RF_ATTENTION_QUERIES = 64, RF_ATTENTION_SPAN = 128 };
+enum {
+    RF_ATTENTION_QUERIES = 64,
+    RF_ATTENTION_SPAN = 256,  /* a multiple of every block */
+    RF_ATTENTION_ROWS = 12,   /* most queries of one product */
+    RF_ATTENTION_STRIDE = 272 /* floats between their logits: rows start in different cache sets */
+};
 typedef struct rf_attention_tile {
     const rf_kv_layout *layout;
     const uint8_t *slab;  /* this head of block 0 */
     const int32_t *table; /* blocks of the sequence */
     uint32_t begin, end;
+    uint32_t ahead;               /* positions end … ahead-1 come next: worth fetching */
     uint32_t n_queries;           /* <= RF_ATTENTION_QUERIES */
     const float *q;               /* [n_queries][head_dim], scaled */
     const uint32_t *first, *last; /* [n_queries] */
@@ -73,8 +85,27 @@ typedef struct rf_attention_tile {
     float *acc;                   /* [n_queries][rf_kv_padded(head_dim_v)] */
 } rf_attention_tile;
 typedef void (*rf_attention_fn)(const rf_attention_tile *tile);
-/* The logits of RF_ATTENTION_QUERIES against a span of blocks, and one block's decoded k or v. */
+/* Queries, the logits of some of them against a span, the span's decoded k and v. */
 size_t rf_attention_scratch(const rf_kv_layout *layout);
+/* Adds a span to a query's state: acc = acc * keep + span's acc * take. */
+typedef struct rf_attention_factors {
+    float keep, take;
+} rf_attention_factors;
+static inline rf_attention_factors rf_attention_add(float *max, float *sum, float span_max,
+                                                    float span_sum) {
+    rf_attention_factors f = {1.0f, 0.0f}; /* the query sees nothing of the span */
+    if (span_max == -INFINITY)
+        return f;
+    f.take = 1.0f;
+    if (span_max > *max) {
+        f.keep = exp2f(*max - span_max);
+        *max = span_max;
+    } else {
+        f.take = exp2f(span_max - *max);
+    }
+    *sum = *sum * f.keep + span_sum * f.take;
+    return f;
+}
 
 #define RF_KERNEL_SLOTS(X) X(norm) X(act) X(finish) X(rope) X(kv_store) X(attention)
 

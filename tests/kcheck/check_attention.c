@@ -7,7 +7,13 @@
 #include "cpu/kernel_list.h"
 #include "tests/kcheck/kcheck.h"
 
-enum { POSITIONS = 150, MAX_BLOCKS = 16, MAX_QUERIES = RF_ATTENTION_QUERIES };
+/* Positions cross two spans. */
+enum {
+    POSITIONS = 2 * RF_ATTENTION_SPAN + 70,
+    MAX_BLOCKS = 37,
+    MAX_QUERIES = RF_ATTENTION_QUERIES
+};
+enum { MAX_DIMS = 256 };
 
 /* A cache of POSITIONS positions and queries against it. Blocks hold NaN where nothing is stored.
  */
@@ -22,9 +28,9 @@ typedef struct bed {
 } bed;
 
 static rf_kv_layout random_layout(kcheck *k) {
-    static const uint32_t dims[] = {16, 40, 64, 80, 128, 32, 96, 8};
-    rf_kv_layer layer = {1, dims[kcheck_below(k, 8)], dims[kcheck_below(k, 8)], 0};
-    rf_limits limits = {.block_tokens = 16u << kcheck_below(k, 3),
+    static const uint32_t dims[] = {16, 40, 64, 80, 128, 32, 96, 8, 192, MAX_DIMS};
+    rf_kv_layer layer = {1, dims[kcheck_below(k, 10)], dims[kcheck_below(k, 10)], 0};
+    rf_limits limits = {.block_tokens = 16u << kcheck_below(k, 5),
                         .type_k = (rf_kv_type)kcheck_below(k, RF_KV_TYPE_COUNT),
                         .type_v = (rf_kv_type)kcheck_below(k, RF_KV_TYPE_COUNT)};
     if (layer.head_dim % RF_KV_Q8_GROUP != 0 && limits.type_k == RF_KV_Q8_0)
@@ -73,7 +79,7 @@ static void bed_store(bed *b, rf_kv_store_fn store) {
 /* Consecutive rows of a few heads, with or without a window. */
 static void bed_queries(kcheck *k, bed *b) {
     uint32_t heads = 1 + kcheck_below(k, 5), rows = 1 + kcheck_below(k, MAX_QUERIES / heads);
-    uint32_t window = kcheck_below(k, 2) ? 1 + kcheck_below(k, 60) : 0;
+    uint32_t window = kcheck_below(k, 2) ? 1 + kcheck_below(k, 300) : 0;
     uint32_t position = kcheck_below(k, POSITIONS - rows + 1);
     b->n_queries = heads * rows;
     b->soft_cap = kcheck_below(k, 3) ? 0.0f : 20.0f;
@@ -84,23 +90,63 @@ static void bed_queries(kcheck *k, bed *b) {
     }
 }
 
+static rf_attention_tile bed_tile(bed *b, uint32_t i, uint32_t n) {
+    return (rf_attention_tile){.layout = &b->layout,
+                               .slab = b->slab,
+                               .table = b->table,
+                               .begin = b->first[i],
+                               .end = b->last[i + n - 1],
+                               .ahead = b->last[i + n - 1],
+                               .n_queries = n,
+                               .q = b->q + (size_t)i * b->layout.head_dim,
+                               .first = b->first + i,
+                               .last = b->last + i,
+                               .soft_cap = b->soft_cap,
+                               .scratch = b->scratch,
+                               .max = b->max,
+                               .sum = b->sum,
+                               .acc = b->acc};
+}
+
 /* Runs queries i … i+n-1 over all that they see. */
 static void bed_run(bed *b, rf_attention_fn fn, uint32_t i, uint32_t n) {
-    rf_attention_tile tile = {.layout = &b->layout,
-                              .slab = b->slab,
-                              .table = b->table,
-                              .begin = b->first[i],
-                              .end = b->last[i + n - 1],
-                              .n_queries = n,
-                              .q = b->q + (size_t)i * b->layout.head_dim,
-                              .first = b->first + i,
-                              .last = b->last + i,
-                              .soft_cap = b->soft_cap,
-                              .scratch = b->scratch,
-                              .max = b->max,
-                              .sum = b->sum,
-                              .acc = b->acc};
+    rf_attention_tile tile = bed_tile(b, i, n);
     fn(&tile);
+}
+
+/* What a run of several queries wrote. */
+typedef struct result {
+    float max[MAX_QUERIES], sum[MAX_QUERIES], acc[MAX_QUERIES * MAX_DIMS];
+} result;
+
+static void bed_keep(const bed *b, result *out) {
+    memcpy(out->max, b->max, b->n_queries * sizeof(float));
+    memcpy(out->sum, b->sum, b->n_queries * sizeof(float));
+    memcpy(out->acc, b->acc,
+           (size_t)b->n_queries * rf_kv_padded(b->layout.head_dim_v) * sizeof(float));
+}
+
+/* As bed_run of all queries, but each span in a run of its own, added up here. */
+static void bed_run_spans(bed *b, rf_attention_fn fn, result *out) {
+    uint32_t padded = rf_kv_padded(b->layout.head_dim_v), last = b->last[b->n_queries - 1];
+    for (uint32_t i = 0; i < b->n_queries; i++) {
+        out->max[i] = -INFINITY;
+        out->sum[i] = 0.0f;
+    }
+    memset(out->acc, 0, sizeof out->acc);
+    for (uint32_t at = b->first[0], to; at < last; at = to) {
+        to = (at / RF_ATTENTION_SPAN + 1) * RF_ATTENTION_SPAN;
+        rf_attention_tile tile = bed_tile(b, 0, b->n_queries);
+        tile.begin = at;
+        tile.end = to < last ? to : last;
+        fn(&tile);
+        for (uint32_t i = 0; i < b->n_queries; i++) {
+            rf_attention_factors f =
+                rf_attention_add(&out->max[i], &out->sum[i], b->max[i], b->sum[i]);
+            for (size_t d = (size_t)i * padded; d < (size_t)(i + 1) * padded; d++)
+                out->acc[d] = out->acc[d] * f.keep + b->acc[d] * f.take;
+        }
+    }
 }
 
 /* The largest sum of |q k| and value: what errors are relative to. */
@@ -116,9 +162,9 @@ static double logit_scale(const bed *b, uint32_t i) {
     return most;
 }
 
+/* Queries together against the reference. */
 static void compare(kcheck *k, bed *b, const rf_kernel_row *kernel) {
-    static float want[MAX_QUERIES * 128], acc[MAX_QUERIES * 128], max[MAX_QUERIES],
-        sum[MAX_QUERIES];
+    static float want[MAX_QUERIES * MAX_DIMS];
     uint32_t dims = b->layout.head_dim_v, padded = rf_kv_padded(dims);
     bed_run(b, rf_attention_ref, 0, b->n_queries);
     for (uint32_t i = 0; i < b->n_queries; i++)
@@ -131,16 +177,27 @@ static void compare(kcheck *k, bed *b, const rf_kernel_row *kernel) {
             kcheck_close(k, kernel->name, i * padded + d, b->acc[i * padded + d] / b->sum[i],
                          want[i * padded + d], bound);
     }
-    memcpy(acc, b->acc, (size_t)b->n_queries * padded * sizeof(float));
-    memcpy(max, b->max, b->n_queries * sizeof(float));
-    memcpy(sum, b->sum, b->n_queries * sizeof(float));
-    for (uint32_t i = 0; i < b->n_queries; i++) {
-        bed_run(b, (rf_attention_fn)kernel->fn, i, 1);
-        bool same = memcmp(b->max, max + i, sizeof(float)) == 0 &&
-                    memcmp(b->sum, sum + i, sizeof(float)) == 0 &&
-                    memcmp(b->acc, acc + (size_t)i * padded, dims * sizeof(float)) == 0;
-        kcheck_expect(k, same, "%s: query %u of %u differs from itself alone", kernel->name, i,
-                      b->n_queries);
+}
+
+/* The same bits from spans added up outside, and from each query alone. */
+static void compare_bits(kcheck *k, bed *b, rf_attention_fn fn, const char *name) {
+    static result together, spans;
+    uint32_t n = b->n_queries, dims = b->layout.head_dim_v, padded = rf_kv_padded(dims);
+    bed_run(b, fn, 0, n);
+    bed_keep(b, &together);
+    bed_run_spans(b, fn, &spans);
+    bool same = memcmp(spans.max, together.max, n * sizeof(float)) == 0 &&
+                memcmp(spans.sum, together.sum, n * sizeof(float)) == 0;
+    for (uint32_t i = 0; i < n; i++)
+        same = same && memcmp(spans.acc + (size_t)i * padded, together.acc + (size_t)i * padded,
+                              dims * sizeof(float)) == 0;
+    kcheck_expect(k, same, "%s: spans added up differ from one run", name);
+    for (uint32_t i = 0; i < n; i++) {
+        bed_run(b, fn, i, 1);
+        same = memcmp(b->max, together.max + i, sizeof(float)) == 0 &&
+               memcmp(b->sum, together.sum + i, sizeof(float)) == 0 &&
+               memcmp(b->acc, together.acc + (size_t)i * padded, dims * sizeof(float)) == 0;
+        kcheck_expect(k, same, "%s: query %u of %u differs from itself alone", name, i, n);
     }
 }
 
@@ -167,6 +224,7 @@ static void check_tile(kcheck *k, const rf_kernel_row *kernel, kcheck_mix mix) {
     bed_store(&b, rf_kv_store_ref);
     bed_queries(k, &b);
     compare(k, &b, kernel);
+    compare_bits(k, &b, (rf_attention_fn)kernel->fn, kernel->name);
     bed_close(k, &b, kernel->name);
 }
 

@@ -35,41 +35,60 @@ static float logit(const rf_attention_tile *tile, const float *q, const uint8_t 
     return (float)(cap > 0 ? cap * tanh(dot / cap) : dot);
 }
 
-/* Adds a position with logit s, whose value row is v, to query i. */
-static void add_position(const rf_attention_tile *tile, uint32_t i, float s, const float *v) {
-    size_t dims = tile->layout->head_dim_v;
-    float *acc = tile->acc + i * rf_kv_padded(tile->layout->head_dim_v);
-    if (s > tile->max[i]) { /* what was summed so far is relative to the old maximum */
-        float shrink = expf(tile->max[i] - s);
-        tile->sum[i] *= shrink;
+/* One query's state of one span. */
+typedef struct state {
+    float max, sum;
+    float *acc; /* [head_dim_v] */
+} state;
+
+/* Adds a position with logit s, whose value row is v. */
+static void add_position(state *into, size_t dims, float s, const float *v) {
+    if (s > into->max) { /* what was summed so far is relative to the old maximum */
+        float shrink = exp2f(into->max - s);
+        into->sum *= shrink;
         for (size_t d = 0; d < dims; d++)
-            acc[d] *= shrink;
-        tile->max[i] = s;
+            into->acc[d] *= shrink;
+        into->max = s;
     }
-    float weight = expf(s - (tile->max[i] == -INFINITY ? 0.0f : tile->max[i]));
-    tile->sum[i] += weight;
+    float weight = exp2f(s - (into->max == -INFINITY ? 0.0f : into->max));
+    into->sum += weight;
     for (size_t d = 0; d < dims; d++)
-        acc[d] += weight * v[d];
+        into->acc[d] += weight * v[d];
 }
 
-void rf_attention_ref(const rf_attention_tile *tile) {
+/* Adds positions begin … end-1, all of one span, to query i. */
+static void add_span(const rf_attention_tile *tile, uint32_t i, uint32_t begin, uint32_t end) {
     const rf_kv_layout *layout = tile->layout;
-    float *v = tile->scratch;
-    for (uint32_t i = 0; i < tile->n_queries; i++) {
-        tile->max[i] = -INFINITY;
-        tile->sum[i] = 0.0f;
-    }
-    memset(tile->acc, 0,
-           (size_t)tile->n_queries * rf_kv_padded(layout->head_dim_v) * sizeof *tile->acc);
-    for (uint32_t p = tile->begin; p < tile->end; p++) {
+    uint32_t dims = layout->head_dim_v;
+    float *v = tile->scratch, *acc = tile->acc + (size_t)i * rf_kv_padded(dims);
+    state part = {-INFINITY, 0.0f, v + dims};
+    memset(part.acc, 0, dims * sizeof *part.acc);
+    for (uint32_t p = begin; p < end; p++) {
         uint32_t slot = p % layout->block_tokens;
         const uint8_t *head =
             tile->slab + (size_t)tile->table[p / layout->block_tokens] * layout->block_bytes;
-        for (uint32_t d = 0; d < layout->head_dim_v; d++)
+        for (uint32_t d = 0; d < dims; d++)
             v[d] = value(layout, head, slot, d);
-        for (uint32_t i = 0; i < tile->n_queries; i++)
-            if (p >= tile->first[i] && p < tile->last[i])
-                add_position(tile, i,
-                             logit(tile, tile->q + (size_t)i * layout->head_dim, head, slot), v);
+        add_position(&part, dims, logit(tile, tile->q + (size_t)i * layout->head_dim, head, slot),
+                     v);
+    }
+    rf_attention_factors f = rf_attention_add(&tile->max[i], &tile->sum[i], part.max, part.sum);
+    for (uint32_t d = 0; d < dims; d++)
+        acc[d] = acc[d] * f.keep + part.acc[d] * f.take;
+}
+
+void rf_attention_ref(const rf_attention_tile *tile) {
+    size_t padded = rf_kv_padded(tile->layout->head_dim_v);
+    memset(tile->acc, 0, tile->n_queries * padded * sizeof *tile->acc);
+    for (uint32_t i = 0; i < tile->n_queries; i++) {
+        tile->max[i] = -INFINITY;
+        tile->sum[i] = 0.0f;
+        uint32_t begin = tile->first[i] > tile->begin ? tile->first[i] : tile->begin;
+        uint32_t end = tile->last[i] < tile->end ? tile->last[i] : tile->end;
+        for (uint32_t to; begin < end; begin = to) {
+            to = (begin / RF_ATTENTION_SPAN + 1) * RF_ATTENTION_SPAN;
+            to = to < end ? to : end;
+            add_span(tile, i, begin, to);
+        }
     }
 }
