@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/cpu_features.h"
 #include "cpu/cpu_state.h"
+#include "cpu/observe.h"
 
 enum { MAX_THREADS = 1024, PLAN_BYTES = 1 << 28, HUGE_BYTES = 1 << 21 };
 
@@ -90,6 +91,8 @@ static void run_ops(void *arg, uint32_t worker) {
     rf_cpu_run_angles(run);
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const rf_cpu_step *step = &run->backend->plan.steps[i];
+        if (run->outputs->observer)
+            rf_cpu_observe(run, step->op);
         runners[step->op->kind](run, step);
         if (op_ns)
             op_ns[i + 1] = rf_clock_ns();

@@ -27,6 +27,7 @@ struct rf_runner {
     int32_t *block_tables;       /* [n_groups * max_seqs * max_blocks] */
     float *logits;               /* [max_outputs][n_vocab], 64-byte aligned */
     uint64_t *op_ns;             /* borrowed, or NULL */
+    const rf_observer *observer; /* likewise */
 };
 
 static uint32_t blocks_for(const rf_runner *runner, uint32_t n_tokens) {
@@ -122,6 +123,10 @@ void rf_runner_destroy(rf_runner *runner) {
 const rf_limits *rf_runner_get_limits(const rf_runner *runner) { return &runner->limits; }
 
 void rf_runner_trace(rf_runner *runner, uint64_t *op_ns) { runner->op_ns = op_ns; }
+
+void rf_runner_observe(rf_runner *runner, const rf_observer *observer) {
+    runner->observer = observer;
+}
 
 /* ---- sequences ----------------------------------------------------------------------------- */
 
@@ -325,7 +330,8 @@ static rf_status run(rf_runner *runner, const rf_feed *feeds, uint32_t n_feeds,
     fill_rows(runner, feeds, n_feeds, &batch);
     fill_tables(runner, feeds, n_feeds, &batch);
     rf_outputs outputs = {.logits = batch.n_outputs ? runner->logits : NULL,
-                          .op_ns = runner->op_ns};
+                          .op_ns = runner->op_ns,
+                          .observer = runner->observer};
     RF_TRY(runner->backend->api->run(runner->backend, &batch, &outputs, err));
     RF_TRY(check_logits(runner, &batch, err));
     *logits = outputs.logits;

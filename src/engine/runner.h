@@ -58,5 +58,7 @@ RF_NODISCARD rf_status rf_runner_step(rf_runner *runner, const rf_feed *feeds, u
 /* From now on each step writes its rf_outputs.op_ns to op_ns ([n_ops + 1] of the program,
  * borrowed); NULL ends that. */
 void rf_runner_trace(rf_runner *runner, uint64_t *op_ns);
+/* The same for rf_outputs.observer (borrowed). */
+void rf_runner_observe(rf_runner *runner, const rf_observer *observer);
 
 #endif

@@ -34,11 +34,19 @@ typedef struct rf_memory_plan {
 /* done and total in bytes; returning false cancels with RF_ERR_INTERRUPTED. */
 typedef bool (*rf_progress_fn)(void *user, uint64_t done, uint64_t total);
 
+/* Is shown what each matrix is multiplied with: [n_rows][n_cols of the weight], expert: which of
+ * the weight's matrices. Called by one thread at a time while a batch runs; may be slow. */
+typedef struct rf_observer {
+    void (*see)(void *user, rf_weight_id weight, uint32_t expert, const float *rows, size_t n_rows);
+    void *user;
+} rf_observer;
+
 typedef struct rf_outputs {
     float *logits; /* [n_outputs][n_vocab], or NULL when nobody wants them */
     float *hidden; /* [n_outputs][n_embd], or NULL */
     /* [n_ops + 1] of rf_clock_ns: when the run began, then when each op had ended; or NULL */
     uint64_t *op_ns;
+    const rf_observer *observer; /* or NULL */
 } rf_outputs;
 
 typedef struct rf_backend rf_backend;

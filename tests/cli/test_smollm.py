@@ -39,6 +39,20 @@ def test_perplexity(smollm):
     assert got["running"] == pytest.approx(CASES["perplexity"]["running"][:2], rel=0.02)
 
 
+def test_importance_matrix_helps(smollm, tmp_path):
+    """Measured on other text than it was collected on."""
+    text = (GOLDEN / "text" / CASES["perplexity"]["text"]).read_text()
+    (tmp_path / "seen.txt").write_text(text[len(text) // 2:])
+    ok("imatrix", "-m", smollm, "-f", tmp_path / "seen.txt", "--chunks", 6, "-o", tmp_path / "imatrix.gguf")
+    perplexity = {}
+    for name, more in {"plain": [], "told": ["--imatrix", tmp_path / "imatrix.gguf"]}.items():
+        ok("quantize", smollm, tmp_path / name, "Q3_K_S", "--allow-requantize", *more)
+        done = ok("perplexity", "-m", tmp_path / name, "-f", GOLDEN / "text" / CASES["perplexity"]["text"], "--chunks", 2,
+                  "--json")
+        perplexity[name] = json.loads(done.out)["perplexity"]
+    assert perplexity["told"] < 0.98 * perplexity["plain"]
+
+
 def test_chat(smollm):
     done = ok("chat", "-m", smollm, "--temp", "0", "-n", "10", input="Hi! Who are you?\n/stats\n")
     assert len(done.out) > 10 and "2 messages" in done.err
