@@ -40,14 +40,14 @@ static RF_TILE_INLINE void unpack_q8_0(const uint8_t *tile, const rf_tile_layout
                     _mm256_xor_si256(rf_load256(q + 32 * i), _mm256_set1_epi8(-128)));
     rf_load_halves256(tile + l->d + b * l->d_step, 1, out->scale);
 }
-RF_MATMUL_AVX2(q8_0, RF_TILE_SIGNED, 0, 1)
+RF_MATMUL_SIGNED_AVX2(q8_0)
 
 static RF_TILE_INLINE void unpack_iq4_nl(const uint8_t *tile, const rf_tile_layout *l, size_t b,
                                          rf_block256 *out) {
     rf_load_table256(tile + b * l->q_step, rf_iq4_values, 0, out);
     rf_load_halves256(tile + l->d + b * l->d_step, 1, out->scale);
 }
-RF_MATMUL_AVX2(iq4_nl, RF_TILE_SIGNED, 0, 1)
+RF_MATMUL_SIGNED_AVX2(iq4_nl)
 
 /* Values are -12 … 12. */
 static RF_TILE_INLINE void unpack_mxfp4(const uint8_t *tile, const rf_tile_layout *l, size_t b,

@@ -94,7 +94,7 @@ static RF_TILE_INLINE void unpack_q3_k(const uint8_t *tile, const rf_tile_layout
         scale_weights(out->w[g], scales[g / 4], 4);
     rf_load_halves256(tile + l->d + b / PER_SUPER * l->d_step, -1, out->scale);
 }
-RF_MATMUL_AVX2(q3_k, RF_TILE_SIGNED, 0, 1)
+RF_MATMUL_SIGNED_AVX2(q3_k)
 
 static RF_TILE_INLINE void unpack_iq4_xs(const uint8_t *tile, const rf_tile_layout *l, size_t b,
                                          rf_block256 *out) {
@@ -110,4 +110,4 @@ static RF_TILE_INLINE void unpack_iq4_xs(const uint8_t *tile, const rf_tile_layo
     rf_load_halves256(tile + l->d + b / PER_SUPER * l->d_step, 1, out->scale);
     rf_scale_i8(out->scale, scales);
 }
-RF_MATMUL_AVX2(iq4_xs, RF_TILE_SIGNED, 0, 1)
+RF_MATMUL_SIGNED_AVX2(iq4_xs)

@@ -12,6 +12,7 @@
 
 #include "cpu/tile_layout.h"
 #include "cpu/tile_walk.h"
+#include "cpu/words_avx2.h"
 #include "quant/blocks.h"
 
 #ifdef __AVX2__
@@ -120,64 +121,116 @@ static RF_TILE_INLINE void rf_step256(const rf_block256 *b, rf_tile_mode mode, c
     }
 }
 
-/* n <= 4 rows, from the skip-th of the job on, against the staged blocks. */
-static RF_TILE_INLINE void rf_staged256(const rf_tile_job *job, const rf_block256 *stage,
-                                        rf_tile_mode mode, const int type[2], unsigned skip,
-                                        unsigned n) {
-    rf_acts_rows a = rf_acts_rows_skip(job->acts, skip);
-    float *out = job->out + skip * job->out_stride;
+/* Sums of n rows from the skip-th on: what out holds, or 0 if it holds nothing yet. */
+static RF_TILE_INLINE void rf_sums_load256(const rf_tile_job *job, unsigned skip, unsigned n,
+                                           __m256 sums[2][4]) {
     float part[16] = {0};
-    __m256 sums[2][4];
     RF_TILE_UNROLL
     for (unsigned r = 0; r < n; r++) {
-        const float *from = out + r * job->out_stride;
-        if (job->first) {
-            from = part;
-        } else if (job->n_out < 16) {
-            memcpy(part, from, job->n_out * sizeof *part);
+        const float *from = job->out + (skip + r) * job->out_stride;
+        if (job->first || job->n_out < 16) {
+            memcpy(part, from, job->first ? 0 : job->n_out * sizeof *part);
             from = part;
         }
         sums[0][r] = _mm256_loadu_ps(from);
         sums[1][r] = _mm256_loadu_ps(from + 8);
     }
+}
+
+static RF_TILE_INLINE void rf_sums_store256(const rf_tile_job *job, unsigned skip, unsigned n,
+                                            __m256 sums[2][4]) {
+    float part[16];
+    RF_TILE_UNROLL
+    for (unsigned r = 0; r < n; r++) {
+        float *out = job->out + (skip + r) * job->out_stride, *to = job->n_out < 16 ? part : out;
+        _mm256_storeu_ps(to, sums[0][r]);
+        _mm256_storeu_ps(to + 8, sums[1][r]);
+        if (job->n_out < 16)
+            memcpy(out, part, job->n_out * sizeof *part);
+    }
+}
+
+/* n <= 4 rows, from the skip-th of the job on, against the staged blocks. */
+static RF_TILE_INLINE void rf_staged256(const rf_tile_job *job, const rf_block256 *stage,
+                                        rf_tile_mode mode, const int type[2], unsigned skip,
+                                        unsigned n) {
+    rf_acts_rows a = rf_acts_rows_skip(job->acts, skip);
+    __m256 sums[2][4];
+    rf_sums_load256(job, skip, n, sums);
     for (size_t b = 0; b < job->n_blocks; b++) {
         rf_step256(&stage[b], mode, type, a, n, sums);
         a = rf_acts_rows_next(a);
     }
-    RF_TILE_UNROLL
-    for (unsigned r = 0; r < n; r++) {
-        float *to = job->n_out < 16 ? part : out + r * job->out_stride;
-        _mm256_storeu_ps(to, sums[0][r]);
-        _mm256_storeu_ps(to + 8, sums[1][r]);
-        if (job->n_out < 16)
-            memcpy(out + r * job->out_stride, part, job->n_out * sizeof *part);
-    }
+    rf_sums_store256(job, skip, n, sums);
 }
 
-/* Defines rf_matmul_<type>_avx2 from a function unpack_<type>. */
+/* 32 signed bytes to words: bytes 0 and 2 of every four to even, 1 and 3 to odd. */
+static RF_TILE_INLINE void rf_widen256(const uint8_t *bytes, int16_t even[16], int16_t odd[16]) {
+    const __m256i x = rf_load256(bytes);
+    rf_store256(even, _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8));
+    rf_store256(odd, _mm256_srai_epi16(x, 8));
+}
+
+static RF_TILE_INLINE void rf_words_of(const rf_block256 *block, rf_words256 *out) {
+    RF_TILE_UNROLL
+    for (unsigned g = 0; g < 8; g++) {
+        rf_widen256(block->w[g], out->w[2 * g][0], out->w[2 * g + 1][0]);
+        rf_widen256(block->w[g] + 32, out->w[2 * g][8], out->w[2 * g + 1][8]);
+    }
+    memcpy(out->scale, block->scale, sizeof out->scale);
+}
+
+/* Defines the functions of a kernel from a function unpack_<type>. */
+#define RF_STAGED_AVX2(type, mode, shift, span)                                            \
+    static void stage_##type(const uint8_t *tile, uint32_t n_cols, size_t first, size_t n, \
+                             void *stage) {                                                \
+        const rf_tile_layout l = rf_tile_layout_##type(n_cols);                            \
+        rf_block256 *blocks = stage;                                                       \
+        for (size_t b = 0; b < n; b++)                                                     \
+            unpack_##type(tile, &l, first + b, &blocks[b]);                                \
+    }                                                                                      \
+    static void staged_##type(const rf_tile_job *job, const void *stage, unsigned n) {     \
+        const int kind[2] = {shift, span};                                                 \
+        if (n == 1)                                                                        \
+            rf_staged256(job, stage, mode, kind, 0, 1);                                    \
+        if (n == 2)                                                                        \
+            rf_staged256(job, stage, mode, kind, 0, 2);                                    \
+        for (unsigned skip = 0; skip + 4 <= n; skip += 4)                                  \
+            rf_staged256(job, stage, mode, kind, skip, 4);                                 \
+    }                                                                                      \
+    static const rf_tile_kernel kernel_##type = {NULL, stage_##type, staged_##type};
+
+/* Defines rf_matmul_<type>_avx2. */
 #define RF_MATMUL_AVX2(type, mode, shift, span)                                                   \
-    static void stage_##type(const uint8_t *tile, uint32_t n_cols, size_t first, size_t n,        \
-                             void *stage) {                                                       \
+    RF_STAGED_AVX2(type, mode, shift, span)                                                       \
+    void rf_matmul_##type##_avx2(const rf_matrix *matrix, uint32_t tile_begin, uint32_t tile_end, \
+                                 const rf_acts *acts, uint32_t row_begin, uint32_t row_end,       \
+                                 float *out, size_t out_stride) {                                 \
+        rf_tile_walk(&kernel_##type, matrix,                                                      \
+                     (const uint32_t[4]){tile_begin, tile_end, row_begin, row_end}, acts, out,    \
+                     out_stride);                                                                 \
+    }
+
+/* The same for signed weights: in words if there are rows enough to widen them for. */
+#define RF_MATMUL_SIGNED_AVX2(type)                                                               \
+    RF_STAGED_AVX2(type, RF_TILE_SIGNED, 0, 1)                                                    \
+    static void words_##type(const uint8_t *tile, uint32_t n_cols, size_t first, size_t n,        \
+                             rf_words256 *stage) {                                                \
         const rf_tile_layout l = rf_tile_layout_##type(n_cols);                                   \
-        rf_block256 *blocks = stage;                                                              \
-        for (size_t b = 0; b < n; b++)                                                            \
-            unpack_##type(tile, &l, first + b, &blocks[b]);                                       \
-    }                                                                                             \
-    static void staged_##type(const rf_tile_job *job, const void *stage, unsigned n) {            \
-        const int kind[2] = {shift, span};                                                        \
-        if (n == 1)                                                                               \
-            rf_staged256(job, stage, mode, kind, 0, 1);                                           \
-        if (n == 2)                                                                               \
-            rf_staged256(job, stage, mode, kind, 0, 2);                                           \
-        for (unsigned skip = 0; skip + 4 <= n; skip += 4)                                         \
-            rf_staged256(job, stage, mode, kind, skip, 4);                                        \
+        for (size_t b = 0; b < n; b++) {                                                          \
+            rf_block256 block;                                                                    \
+            unpack_##type(tile, &l, first + b, &block);                                           \
+            rf_words_of(&block, &stage[b]);                                                       \
+        }                                                                                         \
     }                                                                                             \
     void rf_matmul_##type##_avx2(const rf_matrix *matrix, uint32_t tile_begin, uint32_t tile_end, \
                                  const rf_acts *acts, uint32_t row_begin, uint32_t row_end,       \
                                  float *out, size_t out_stride) {                                 \
-        rf_tile_walk(&(rf_tile_kernel){NULL, stage_##type, staged_##type}, matrix,                \
-                     (const uint32_t[4]){tile_begin, tile_end, row_begin, row_end}, acts, out,    \
-                     out_stride);                                                                 \
+        const uint32_t range[4] = {tile_begin, tile_end, row_begin, row_end};                     \
+        if (row_end - row_begin <= RF_TILE_DIRECT_ROWS)                                           \
+            rf_tile_walk(&kernel_##type, matrix, range, acts, out, out_stride);                   \
+        else                                                                                      \
+            rf_words_walk_avx2(words_##type, matrix, range, acts, out, out_stride);               \
     }
 
 #endif
