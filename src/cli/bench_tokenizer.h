@@ -6,12 +6,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-
-typedef enum rf_bench_format {
-    RF_BENCH_FORMAT_MD,
-    RF_BENCH_FORMAT_JSON,
-    RF_BENCH_FORMAT_CSV
-} rf_bench_format;
+#include "cli/bench.h"
 
 typedef struct rf_bench_tokenizer_args {
     const char *const *models; /* GGUF files, [n_models]; all borrowed */

@@ -7,8 +7,9 @@ static bool offered(const rf_option *option, rf_command_id command) {
     return option->section != RF_SECTION_HIDDEN && rf_option_serves(option, command);
 }
 
-static bool takes_value(const rf_option *option) {
-    return option->kind != RF_OPTION_FLAG && option->kind != RF_OPTION_ACTION;
+/* Where choices of a comma-separated list are offered, the first of them is. */
+static bool offers_choices(const rf_option *option) {
+    return option->kind == RF_OPTION_CHOICE || option->kind == RF_OPTION_CHOICES;
 }
 
 /* Every spelling of an option; of a flag that is on by default, the one that turns it off. */
@@ -41,11 +42,11 @@ static void bash_script(void) {
         ") command=${COMP_WORDS[i]}; break ;;\n        esac\n    done\n    case $last in\n");
     for (int i = 0; i < RF_OPT_COUNT; i++) {
         const rf_option *option = rf_option_get((rf_option_id)i);
-        if (!takes_value(option) || option->section == RF_SECTION_HIDDEN)
+        if (!rf_option_takes_value(option) || option->section == RF_SECTION_HIDDEN)
             continue;
         rf_out_text("    ");
         spellings(option, "|");
-        if (option->kind == RF_OPTION_CHOICE) {
+        if (offers_choices(option)) {
             rf_out_text(") COMPREPLY=($(compgen -W '");
             choices(option->value);
             rf_out_text("' -- \"$word\")); return ;;\n");
@@ -105,14 +106,14 @@ static void zsh_script(void) {
                 continue;
             char flag[RF_OPTION_FLAG_BYTES];
             rf_out_printf("            '--%s%s[", rf_option_flag(option, flag),
-                          takes_value(option) ? "=" : "");
+                          rf_option_takes_value(option) ? "=" : "");
             quoted(option->help, "[]:");
             rf_out_text("]");
-            if (option->kind == RF_OPTION_CHOICE) {
+            if (offers_choices(option)) {
                 rf_out_text(":value:(");
                 choices(option->value);
                 rf_out_text(")");
-            } else if (takes_value(option)) {
+            } else if (rf_option_takes_value(option)) {
                 rf_out_text(option->kind == RF_OPTION_PATH ? ":file:_files" : ":value:");
             }
             rf_out_text("' \\\n");
@@ -149,11 +150,11 @@ static void fish_script(void) {
                                           : "-o",
                           RF_STR_ARG(rf_str_sub(name, is_long ? 2 : 1, name.len)));
         }
-        if (option->kind == RF_OPTION_CHOICE) {
+        if (offers_choices(option)) {
             rf_out_text(" -x -a '");
             choices(option->value);
             rf_out_text("'");
-        } else if (takes_value(option)) {
+        } else if (rf_option_takes_value(option)) {
             rf_out_text(option->kind == RF_OPTION_PATH ? " -r -F" : " -x");
         }
         rf_out_text(" -d '");

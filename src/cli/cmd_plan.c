@@ -70,7 +70,8 @@ rf_status rf_cmd_plan(rf_cli *cli, rf_error *err) {
         status = rf_runner_limits(rf_model_program(session.model), &options, &limits, err);
     }
     if (status == RF_OK)
-        status = rf_session_backend(cli, &backend, err);
+        status = rf_session_backend(cli, (uint32_t)rf_opt_int(&cli->options, RF_OPT_THREADS),
+                                    &backend, err);
     if (status == RF_OK) {
         const rf_program *program = rf_model_program(session.model);
         status = backend->api->plan(backend, program, &limits, &plan, err);

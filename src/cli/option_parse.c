@@ -8,14 +8,43 @@
 
 static const char env_prefix[] = "ROCMFORGE_";
 
-static int find_option(rf_str word) {
+/* What is being parsed: the same spelling may be another option of another command. */
+typedef struct parser {
+    rf_options *options;
+    int argc, i;
+    char **argv;
+    int command; /* rf_command_id, or -1 */
+} parser;
+
+/* The option of the command that is spelt so, or else one of another command, or -1. */
+static int find_option(rf_str word, int command) {
+    int other = -1;
     for (int i = 0; i < RF_OPT_COUNT; i++) {
+        const rf_option *option = rf_option_get((rf_option_id)i);
         rf_str name;
-        for (const char *at = rf_option_get((rf_option_id)i)->names;
-             rf_option_next_name(&at, &name);) {
-            if (rf_str_eq(name, word))
+        for (const char *at = option->names; rf_option_next_name(&at, &name);) {
+            if (!rf_str_eq(name, word))
+                continue;
+            if (command >= 0 && rf_option_serves(option, (rf_command_id)command))
                 return i;
+            other = other < 0 ? i : other;
         }
+    }
+    return other;
+}
+
+/* The command, which may stand behind options. */
+static int find_command(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        rf_command_id command;
+        const char *word = argv[i];
+        if (strcmp(word, "--") == 0)
+            continue;
+        if (word[0] != '-' || word[1] == 0)
+            return rf_command_find(word, &command) ? (int)command : -1;
+        int id = strchr(word, '=') ? -1 : find_option(rf_str_of(word), -1);
+        if (id >= 0 && rf_option_takes_value(rf_option_get((rf_option_id)id)))
+            i++;
     }
     return -1;
 }
@@ -70,34 +99,34 @@ static rf_status missing_value(const rf_option *option, const char *name, const 
     return RF_ERR_USAGE;
 }
 
-/* Takes argv[*i] and, where it needs one, the value after it. */
-static rf_status take_option(rf_options *options, int argc, char **argv, int *i, rf_error *err) {
-    const char *equals = strchr(argv[*i], '=');
-    rf_str word = rf_str_of(argv[*i]);
+/* Takes an argument and, where it needs one, the value after it. */
+static rf_status take_option(parser *p, rf_error *err) {
+    const char *word_text = p->argv[p->i], *equals = strchr(word_text, '=');
+    rf_str word = rf_str_of(word_text);
     if (equals)
-        word.len = (size_t)(equals - argv[*i]);
-    int id = find_option(word);
+        word.len = (size_t)(equals - word_text);
+    int id = find_option(word, p->command);
     if (id < 0) {
         id = find_negated(word);
         if (id < 0 || equals)
             return unknown_option(word, err);
-        return rf_options_set(options, (rf_option_id)id, "off", RF_SOURCE_COMMAND_LINE, argv[*i],
-                              err);
+        return rf_options_set(p->options, (rf_option_id)id, "off", RF_SOURCE_COMMAND_LINE,
+                              word_text, err);
     }
     const rf_option *option = rf_option_get((rf_option_id)id);
     char name[64];
     (void)snprintf(name, sizeof name, "%.*s", RF_STR_ARG(word));
     if (option->kind == RF_OPTION_ACTION && equals)
         return rf_fail(err, RF_ERR_USAGE, "%s: found a value, expected none", name);
-    const char *value = equals ? equals + 1 : "on";
-    if (!equals && option->kind != RF_OPTION_FLAG && option->kind != RF_OPTION_ACTION) {
-        const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
-        if (!next || (next[0] == '-' && find_option(rf_str_of(next)) >= 0))
+    const char *value = equals ? equals + 1 : option->kind == RF_OPTION_OPTIONAL ? "" : "on";
+    if (!equals && rf_option_takes_value(option)) {
+        const char *next = p->i + 1 < p->argc ? p->argv[p->i + 1] : NULL;
+        if (!next || (next[0] == '-' && find_option(rf_str_of(next), p->command) >= 0))
             return missing_value(option, name, next, err);
         value = next;
-        (*i)++;
+        p->i++;
     }
-    return rf_options_set(options, (rf_option_id)id, value, RF_SOURCE_COMMAND_LINE, name, err);
+    return rf_options_set(p->options, (rf_option_id)id, value, RF_SOURCE_COMMAND_LINE, name, err);
 }
 
 static rf_status take_word(rf_options *options, const char *word, rf_error *err) {
@@ -143,12 +172,13 @@ static rf_status check_command(const rf_options *options, rf_error *err) {
 
 rf_status rf_options_parse(rf_options *options, int argc, char **argv, rf_error *err) {
     bool words_only = false;
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
+    parser p = {options, argc, 1, argv, find_command(argc, argv)};
+    for (; p.i < argc; p.i++) {
+        const char *word = argv[p.i];
         if (!words_only && strcmp(word, "--") == 0)
             words_only = true;
         else if (!words_only && word[0] == '-' && word[1] != 0)
-            RF_TRY(take_option(options, argc, argv, &i, err));
+            RF_TRY(take_option(&p, err));
         else
             RF_TRY(take_word(options, word, err));
     }

@@ -93,6 +93,8 @@ void rf_option_env_name(const rf_option *option, char out[RF_OPTION_ENV_BYTES]) 
         out[i] = out[i] == '-' ? '_' : (char)toupper((unsigned char)out[i]);
 }
 
+static bool takes_none(const rf_option *option) { return strstr(option->value, "|none") != NULL; }
+
 void rf_option_describe(const rf_option *option, rf_buf *out) {
     switch (option->kind) {
     case RF_OPTION_FLAG: rf_buf_text(out, "on or off"); return;
@@ -104,13 +106,19 @@ void rf_option_describe(const rf_option *option, rf_buf *out) {
     case RF_OPTION_REAL:
         rf_buf_printf(out, "a number from %g to %g", option->least, option->most);
         return;
+    case RF_OPTION_INTS:
+        rf_buf_printf(out, "whole numbers from %.0f to %.0f, separated by commas%s", option->least,
+                      option->most, takes_none(option) ? ", or none" : "");
+        return;
     case RF_OPTION_PATH: rf_buf_text(out, "a file name"); return;
-    case RF_OPTION_CHOICE: break;
+    case RF_OPTION_OPTIONAL: rf_buf_text(out, "a file name, or no value"); return;
+    case RF_OPTION_CHOICE:
+    case RF_OPTION_CHOICES: break;
     case RF_OPTION_ACTION:
     case RF_OPTION_TEXT:
     case RF_OPTION_LIST: rf_buf_text(out, "a text"); return;
     }
-    rf_buf_text(out, "one of ");
+    rf_buf_text(out, option->kind == RF_OPTION_CHOICE ? "one of " : "some of ");
     for (const char *c = option->value; *c; c++) {
         if (*c == '|')
             rf_buf_text(out, ", ");
@@ -168,6 +176,31 @@ static bool in_range(const rf_option *option, double value) {
     return value >= option->least && value <= option->most;
 }
 
+/* Items between commas, none of them empty; at most RF_OPTION_MAX_NUMBERS. */
+static bool parse_numbers(const rf_option *option, const char *text, rf_option_value *value) {
+    value->n_numbers = 0;
+    if (takes_none(option) && strcmp(text, "none") == 0)
+        return true;
+    for (const char *at = text;; at++) {
+        char item[32];
+        size_t len = strcspn(at, ",");
+        int64_t *number = &value->numbers[value->n_numbers];
+        if (len == 0 || len >= sizeof item || value->n_numbers == RF_OPTION_MAX_NUMBERS)
+            return false;
+        memcpy(item, at, len);
+        item[len] = 0;
+        bool ok = option->kind == RF_OPTION_CHOICES
+                      ? parse_choice(option->value, item, number)
+                      : rf_number_int(item, number) && in_range(option, (double)*number);
+        if (!ok)
+            return false;
+        value->n_numbers++;
+        at += len;
+        if (*at == 0)
+            return true;
+    }
+}
+
 static bool parse_value(const rf_option *option, const char *text, rf_option_value *value) {
     switch (option->kind) {
     case RF_OPTION_ACTION: value->on = true; return true;
@@ -177,6 +210,9 @@ static bool parse_value(const rf_option *option, const char *text, rf_option_val
     case RF_OPTION_REAL: return rf_number_real(text, &value->real) && in_range(option, value->real);
     case RF_OPTION_CHOICE: return parse_choice(option->value, text, &value->integer);
     case RF_OPTION_PATH: return text[0] != 0;
+    case RF_OPTION_INTS:
+    case RF_OPTION_CHOICES: return parse_numbers(option, text, value);
+    case RF_OPTION_OPTIONAL:
     case RF_OPTION_TEXT:
     case RF_OPTION_LIST: return true;
     }

@@ -38,7 +38,10 @@ typedef enum rf_option_kind {
     RF_OPTION_TEXT,
     RF_OPTION_PATH,
     RF_OPTION_CHOICE,
-    RF_OPTION_LIST /* texts; repeating the option adds one */
+    RF_OPTION_LIST,    /* texts; repeating the option adds one */
+    RF_OPTION_INTS,    /* whole numbers, separated by commas; none where value names it */
+    RF_OPTION_CHOICES, /* choices, separated by commas */
+    RF_OPTION_OPTIONAL /* a file name that may be left out: --name or --name=FILE */
 } rf_option_kind;
 
 typedef enum rf_option_section {
@@ -73,6 +76,11 @@ const rf_option *rf_option_get(rf_option_id id);
 /* The first long spelling, without its dashes: what messages and variables use. */
 enum { RF_OPTION_FLAG_BYTES = 48 };
 const char *rf_option_flag(const rf_option *option, char out[RF_OPTION_FLAG_BYTES]);
+/* False where the spelling stands alone, or with =. Rows that share a spelling agree on it. */
+static inline bool rf_option_takes_value(const rf_option *option) {
+    return option->kind != RF_OPTION_ACTION && option->kind != RF_OPTION_FLAG &&
+           option->kind != RF_OPTION_OPTIONAL;
+}
 /* Walks the spellings: false at the end. *at starts as option->names. */
 bool rf_option_next_name(const char **at, rf_str *out);
 const char *rf_section_title(rf_option_section section);
@@ -91,6 +99,8 @@ typedef enum rf_option_source {
     RF_SOURCE_COMMAND_LINE
 } rf_option_source;
 
+enum { RF_OPTION_MAX_NUMBERS = 16 };
+
 typedef struct rf_option_value {
     rf_option_source source;
     const char *text; /* as given; NULL when not set */
@@ -99,6 +109,8 @@ typedef struct rf_option_value {
     double real;
     const char **list; /* owned */
     size_t n_list;
+    int64_t numbers[RF_OPTION_MAX_NUMBERS]; /* of INTS; indices of CHOICES */
+    size_t n_numbers;
 } rf_option_value;
 
 typedef struct rf_options {
@@ -128,6 +140,9 @@ static inline const char *rf_opt_text(const rf_options *options, rf_option_id id
 }
 static inline bool rf_opt_on(const rf_options *options, rf_option_id id) {
     return options->values[id].on;
+}
+static inline const rf_option_value *rf_opt_value(const rf_options *options, rf_option_id id) {
+    return &options->values[id];
 }
 static inline int64_t rf_opt_int(const rf_options *options, rf_option_id id) {
     return options->values[id].integer;

@@ -43,6 +43,8 @@ void rf_note_log(void *user, rf_log_level level, const char *topic, const char *
 void rf_progress_begin(const char *what);
 void rf_progress_update(uint64_t done, uint64_t total);
 void rf_progress_end(void);
+/* A line in the bar's place: the next one, a note and rf_progress_end wipe it. */
+void rf_progress_line(const char *fmt, ...) RF_PRINTF(1, 2);
 
 /* "1.5 KiB", "94 MiB": two or three digits that matter. Returns out. */
 enum { RF_SIZE_TEXT_BYTES = 32 };

@@ -42,6 +42,19 @@ void rf_progress_update(uint64_t done, uint64_t total) {
     atomic_store(&bar.visible, true);
 }
 
+void rf_progress_line(const char *fmt, ...) {
+    if (!rf_note_is_terminal())
+        return;
+    va_list args;
+    va_start(args, fmt);
+    (void)fputs("\r", stderr);
+    (void)vfprintf(stderr, fmt, args);
+    va_end(args);
+    (void)fputs("\033[K", stderr);
+    (void)fflush(stderr);
+    atomic_store(&bar.visible, true);
+}
+
 void rf_progress_end(void) {
     wipe();
     bar.what = NULL;

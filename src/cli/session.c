@@ -5,8 +5,8 @@
 #include "base/cpu_features.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
-#include "cli/program_show.h"
 #include "cpu/backend_cpu.h"
+#include "op/op_view.h"
 
 enum { DEFAULT_CTX = 4096, LOGITS_BYTES = 64 << 20 };
 
@@ -94,8 +94,13 @@ rf_runner_options rf_session_runner_options(const rf_cli *cli, const rf_session 
     };
 }
 
-rf_status rf_session_backend(const rf_cli *cli, rf_backend **out, rf_error *err) {
+uint32_t rf_session_features(const rf_cli *cli) {
     static const uint32_t levels[] = {UINT32_MAX, UINT32_MAX, RF_CPU_LEVEL_AVX2, 0};
+    return levels[rf_opt_int(&cli->options, RF_OPT_ISA)];
+}
+
+rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend **out,
+                             rf_error *err) {
     const rf_options *options = &cli->options;
     int64_t isa = rf_opt_int(options, RF_OPT_ISA);
     uint32_t need = isa == 1 ? RF_CPU_LEVEL_AVX512 : isa == 2 ? RF_CPU_LEVEL_AVX2 : 0;
@@ -104,8 +109,8 @@ rf_status rf_session_backend(const rf_cli *cli, rf_backend **out, rf_error *err)
                        "--isa %s: this processor does not have it; expected auto or less",
                        rf_opt_text(options, RF_OPT_ISA));
     rf_cpu_options cpu = {
-        .n_threads = (uint32_t)rf_opt_int(options, RF_OPT_THREADS),
-        .features = levels[isa],
+        .n_threads = n_threads,
+        .features = rf_session_features(cli),
         .reference = rf_opt_on(options, RF_OPT_REFERENCE),
         .allow_slow_types = rf_opt_on(options, RF_OPT_ALLOW_SLOW_TYPES),
         .release_mapping = true,
@@ -118,7 +123,8 @@ rf_status rf_session_backend(const rf_cli *cli, rf_backend **out, rf_error *err)
 
 rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
     rf_backend *backend = NULL;
-    RF_TRY(rf_session_backend(cli, &backend, err));
+    uint32_t n_threads = (uint32_t)rf_opt_int(&cli->options, RF_OPT_THREADS);
+    RF_TRY(rf_session_backend(cli, n_threads, &backend, err));
     rf_runner_options options = rf_session_runner_options(cli, session);
     if (!rf_opt_on(&cli->options, RF_OPT_QUIET))
         rf_progress_begin("loading");

@@ -35,7 +35,10 @@ void rf_session_close(rf_session *session); /* safe on a zeroed one */
 
 /* What the options ask of runner and backend. */
 rf_runner_options rf_session_runner_options(const rf_cli *cli, const rf_session *session);
-RF_NODISCARD rf_status rf_session_backend(const rf_cli *cli, rf_backend **out, rf_error *err);
+uint32_t rf_session_features(const rf_cli *cli); /* RF_CPU_… bits that --isa allows */
+/* n_threads: 0 = one for each processor. */
+RF_NODISCARD rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend **out,
+                                          rf_error *err);
 
 /* Rows [n_rows][n_vocab] of logits, the first of them after the token at index first. */
 typedef rf_status (*rf_rows_fn)(void *user, size_t first, size_t n_rows, const float *logits,

@@ -11,21 +11,12 @@ static rf_status check_q8(rf_kv_type type, const char *what, uint32_t dims, rf_e
                    what, RF_KV_Q8_GROUP, dims);
 }
 
-static size_t part_bytes(rf_kv_type type, uint32_t dims, uint32_t tokens) {
-    size_t n = (size_t)dims * tokens;
-    switch (type) {
-    case RF_KV_F32: return n * 4;
-    case RF_KV_F16: return n * 2;
-    default: return n + n / RF_KV_Q8_GROUP * 2;
-    }
-}
-
 rf_status rf_kv_layout_init(rf_kv_layout *layout, const rf_kv_layer *layer, const rf_limits *limits,
                             rf_error *err) {
     RF_TRY(check_q8(limits->type_k, "key", layer->head_dim, err));
     RF_TRY(check_q8(limits->type_v, "value", layer->head_dim_v, err));
-    size_t k = part_bytes(limits->type_k, layer->head_dim, limits->block_tokens);
-    size_t v = part_bytes(limits->type_v, layer->head_dim_v, limits->block_tokens);
+    size_t k = rf_kv_type_bytes(limits->type_k, (size_t)layer->head_dim * limits->block_tokens);
+    size_t v = rf_kv_type_bytes(limits->type_v, (size_t)layer->head_dim_v * limits->block_tokens);
     *layout = (rf_kv_layout){
         .type_k = limits->type_k,
         .type_v = limits->type_v,

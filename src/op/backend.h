@@ -81,6 +81,8 @@ struct rf_backend {
 };
 
 const char *rf_kv_type_name(rf_kv_type type);
+/* Bytes that n values take; of q8_0, n is a multiple of 32. */
+size_t rf_kv_type_bytes(rf_kv_type type, size_t n);
 
 /* Checks a program before a backend trusts it: ids in range, widths that match, rows as the ops
  * need them. The error names the op and the field. */

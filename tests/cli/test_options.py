@@ -5,7 +5,7 @@ import pytest
 
 from conftest import BIN, ROOT, environment, fails, ok, run
 
-COMMANDS = ["generate", "chat", "inspect", "plan", "perplexity", "logits", "tokenize", "template", "completion", "help"]
+COMMANDS = ["generate", "chat", "inspect", "plan", "perplexity", "logits", "bench", "tokenize", "template", "completion", "help"]
 
 
 def test_help_names_every_command():

@@ -8,7 +8,7 @@
 #include "base/checked.h"
 #include "base/cpu_features.h"
 #include "cpu/matmul.h"
-#include "tests/kcheck/peak.h"
+#include "cpu/peak.h"
 #include "tests/kcheck/weights.h"
 
 typedef struct shape {
@@ -314,7 +314,12 @@ static void bench_variant(kcheck *k, const rf_matmul_variant *v, uint32_t n_acts
 }
 
 void kbench_matmul(kcheck *k) {
-    const double peak[2] = {kpeak_int8(), kpeak_read()};
+    rf_cpu_peak at_most = {0};
+    rf_error err = {0};
+    rf_status measured = rf_cpu_peak_measure(1, rf_cpu_features(), &at_most, &err);
+    if (!kcheck_expect(k, measured == RF_OK, "%s", err.text))
+        return;
+    const double peak[2] = {at_most.int8_ops, at_most.read_bytes};
     printf("int8 peak %.0f GOPS, read bandwidth %.1f GB/s (one thread)\n", peak[0] * 1e-9,
            peak[1] * 1e-9);
     for (size_t i = 0; i < rf_matmul_n_variants(); i++) {
