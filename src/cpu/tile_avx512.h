@@ -29,58 +29,93 @@ typedef struct rf_block512 {
 typedef void (*rf_unpack512)(const uint8_t *tile, const rf_tile_layout *l, size_t b,
                              rf_block512 *out);
 
-/* Adds a block to rows_n <= 4 rows of sums. */
-static RF_TILE_INLINE void rf_step512(const rf_block512 *w, rf_tile_mode mode, int shift,
-                                      rf_acts_rows a, unsigned n, __m512 *sums) {
-    __m512i acc[4], acc2[4];
+/* acc += w times the four activations at q. gcc would broadcast them in an instruction of its own.
+ */
+static RF_TILE_INLINE void rf_dot512(__m512i *acc, __m512i w, const uint8_t *q) {
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(*acc) : "v"(w), "m"(*(const char(*)[4])q));
+}
+
+/* acc += groups first … first + count - 1 of a block, for n <= 8 rows. */
+static RF_TILE_INLINE void rf_dots512(const rf_block512 *w, const unsigned groups[2],
+                                      rf_acts_rows a, unsigned n, __m512i *acc) {
     RF_TILE_UNROLL
-    for (unsigned r = 0; r < n; r++) {
-        acc[r] = acc2[r] = _mm512_setzero_si512();
-        if (mode == RF_TILE_BIAS) {
-            acc[r] = _mm512_set1_epi32(rf_acts_bias(a, r));
-            if (shift)
-                acc[r] = _mm512_srai_epi32(acc[r], (unsigned)shift);
-        }
-        if (mode == RF_TILE_HALVES) {
-            __m512i halves = _mm512_set1_epi32(rf_acts_halves(a, r));
-            acc[r] = _mm512_dpwssd_epi32(acc[r], _mm512_set1_epi32(0xFFE0), halves);
-            acc2[r] = _mm512_dpwssd_epi32(acc2[r], _mm512_set1_epi32(-32 * 65536), halves);
-        }
-    }
-    RF_TILE_UNROLL
-    for (unsigned g = 0; g < 8; g++) {
+    for (unsigned g = groups[0]; g < groups[0] + groups[1]; g++) {
+        const __m512i x = w->w[g];
         RF_TILE_UNROLL
-        for (unsigned r = 0; r < n; r++) {
-            __m512i q = _mm512_set1_epi32(rf_acts_group(a, r, g));
-            if (mode == RF_TILE_HALVES && g >= 4)
-                acc2[r] = _mm512_dpbusd_epi32(acc2[r], w->w[g], q);
-            else
-                acc[r] = _mm512_dpbusd_epi32(acc[r], w->w[g], q);
-        }
+        for (unsigned r = 0; r < n; r++)
+            rf_dot512(&acc[r], x, a.q + RF_ACTS_BLOCK * r + 4 * g);
     }
+}
+
+/* -32 times the activations' sums of each half of a block, for n rows. */
+static RF_TILE_INLINE void rf_offsets512(rf_acts_rows a, unsigned n, int offsets[2][8]) {
+    int sums[8] = {0};
+    memcpy(sums, a.scale + 12 * a.width, 4 * (size_t)n);
+    const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)sums);
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i first = _mm256_srai_epi32(_mm256_slli_epi32(x, 16), 16 - 5);
+    __m256i second = _mm256_slli_epi32(_mm256_srai_epi32(x, 16), 5);
+    _mm256_storeu_si256((__m256i *)(void *)offsets[0], _mm256_sub_epi32(zero, first));
+    _mm256_storeu_si256((__m256i *)(void *)offsets[1], _mm256_sub_epi32(zero, second));
+}
+
+/* part = scale * (sum over half a block + offset), added to part if it is the second half. */
+static RF_TILE_INLINE void rf_half512(const rf_block512 *w, unsigned half, const int offsets[8],
+                                      rf_acts_rows a, unsigned n, __m512 *part) {
+    __m512i acc[8];
+    RF_TILE_UNROLL
+    for (unsigned r = 0; r < n; r++)
+        acc[r] = _mm512_set1_epi32(offsets[r]);
+    rf_dots512(w, (const unsigned[2]){4 * half, 4}, a, n, acc);
     RF_TILE_UNROLL
     for (unsigned r = 0; r < n; r++) {
-        __m512 s = _mm512_set1_ps(rf_acts_row_scale(a, r));
-        __m512 part = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r]), w->scale);
-        if (mode == RF_TILE_HALVES)
-            part = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc2[r]), w->second, part);
+        __m512 sum = _mm512_cvtepi32_ps(acc[r]);
+        part[r] = half ? _mm512_fmadd_ps(sum, w->second, part[r]) : _mm512_mul_ps(sum, w->scale);
+    }
+}
+
+/* part = the block's sum without the activations' scale, but for a minimum of the mode MIN. */
+static RF_TILE_INLINE void rf_part512(const rf_block512 *w, rf_tile_mode mode, int shift,
+                                      rf_acts_rows a, unsigned n, __m512 *part) {
+    if (mode == RF_TILE_HALVES) {
+        int offsets[2][8];
+        rf_offsets512(a, n, offsets);
+        rf_half512(w, 0, offsets[0], a, n, part);
+        rf_half512(w, 1, offsets[1], a, n, part);
+        return;
+    }
+    __m512i acc[8];
+    RF_TILE_UNROLL
+    for (unsigned r = 0; r < n; r++) {
+        acc[r] = _mm512_setzero_si512();
+        if (mode == RF_TILE_BIAS)
+            acc[r] = _mm512_set1_epi32(rf_acts_bias(a, r));
+        if (mode == RF_TILE_BIAS && shift)
+            acc[r] = _mm512_srai_epi32(acc[r], (unsigned)shift);
+    }
+    rf_dots512(w, (const unsigned[2]){0, 8}, a, n, acc);
+    RF_TILE_UNROLL
+    for (unsigned r = 0; r < n; r++) {
+        part[r] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r]), w->scale);
         if (mode == RF_TILE_PAIR_MIN) {
             __m512i halves = _mm512_set1_epi32(rf_acts_halves(a, r));
             __m512i mins = _mm512_dpwssd_epi32(_mm512_setzero_si512(), w->pairs, halves);
-            part = _mm512_fmadd_ps(_mm512_cvtepi32_ps(mins), w->second, part);
+            part[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(mins), w->second, part[r]);
         }
-        sums[r] = _mm512_fmadd_ps(part, s, sums[r]);
-        if (mode == RF_TILE_MIN)
-            sums[r] = _mm512_fmadd_ps(w->second, _mm512_set1_ps(rf_acts_row_sum(a, r)), sums[r]);
     }
 }
 
 /* Adds a block to n rows, 1 <= n <= 8. */
 static RF_TILE_INLINE void rf_steps512(const rf_block512 *w, rf_tile_mode mode, int shift,
                                        rf_acts_rows a, unsigned n, __m512 *sums) {
-    rf_step512(w, mode, shift, a, n < 4 ? n : 4, sums);
-    if (n > 4)
-        rf_step512(w, mode, shift, rf_acts_rows_skip(a, 4), n - 4, sums + 4);
+    __m512 part[8];
+    rf_part512(w, mode, shift, a, n, part);
+    RF_TILE_UNROLL
+    for (unsigned r = 0; r < n; r++) {
+        sums[r] = _mm512_fmadd_ps(part[r], _mm512_set1_ps(rf_acts_row_scale(a, r)), sums[r]);
+        if (mode == RF_TILE_MIN)
+            sums[r] = _mm512_fmadd_ps(w->second, _mm512_set1_ps(rf_acts_row_sum(a, r)), sums[r]);
+    }
 }
 
 /* n rows against a whole tile, unpacked in registers. */

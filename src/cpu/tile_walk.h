@@ -21,10 +21,11 @@
 #endif
 
 enum {
-    RF_TILE_STAGE_BLOCKS = 16,   /* 32-blocks unpacked at a time */
-    RF_TILE_STAGE_BYTES = 12288, /* of them: fits the first-level cache beside activations */
+    RF_TILE_STAGE_BLOCKS = 20,   /* 32-blocks unpacked at a time: with a panel of activations */
+    RF_TILE_STAGE_BYTES = 14080, /* they stay in the first-level cache while panels pass by */
     RF_TILE_DIRECT_ROWS = 8,     /* up to here tiles are not staged */
     RF_TILE_SLICE_BYTES = 393216,
+    RF_TILE_SLICE_ROWS = 512,
     RF_TILE_PREFETCH_BYTES = 4096
 };
 

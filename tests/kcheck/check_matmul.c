@@ -324,7 +324,8 @@ void kbench_matmul(kcheck *k) {
            peak[1] * 1e-9);
     for (size_t i = 0; i < rf_matmul_n_variants(); i++) {
         const rf_matmul_variant *v = rf_matmul_variant_at(i);
-        if (!v->packs || (v->needs & ~rf_cpu_features()) != 0)
+        if (!v->packs || (v->needs & ~rf_cpu_features()) != 0 ||
+            (strstr(k->filter, k->name) && !strstr(v->name, k->filter)))
             continue;
         bench_variant(k, v, 1, peak);
         bench_variant(k, v, 8, peak);

@@ -16,7 +16,8 @@
 typedef struct kcheck {
     rf_rng rng;
     uint64_t seed;
-    const char *name; /* of the running check */
+    const char *name;   /* of the running check */
+    const char *filter; /* names what runs: part of a check's name, or beginning with it */
     unsigned n_comparisons, n_failures;
 } kcheck;
 

@@ -40,9 +40,9 @@ int main(int argc, char **argv) {
     printf("kcheck --seed %llu\n", (unsigned long long)seed);
     unsigned failures = 0, ran = 0;
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
-        if (!strstr(checks[i].name, filter))
+        if (!strstr(checks[i].name, filter) && strstr(filter, checks[i].name) != filter)
             continue;
-        kcheck k = {rf_rng_make(seed, i), seed, checks[i].name, 0, 0};
+        kcheck k = {rf_rng_make(seed, i), seed, checks[i].name, filter, 0, 0};
         (bench ? checks[i].bench : checks[i].check)(&k);
         if (!bench)
             printf("%-16s %8u comparisons, %u failures\n", k.name, k.n_comparisons, k.n_failures);
