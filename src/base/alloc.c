@@ -12,8 +12,12 @@ static atomic_uint_fast64_t n_calls;
 static atomic_uint_fast64_t fail_at; /* absolute call number, 0 = never */
 static atomic_int fail_on;           /* fail every call from fail_at on */
 static atomic_size_t live, peak;
+static atomic_uint_fast64_t n_forbidden;
+static _Thread_local int forbidden;
 
 static bool must_fail(void) {
+    if (forbidden)
+        atomic_fetch_add_explicit(&n_forbidden, 1, memory_order_relaxed);
     uint64_t call = atomic_fetch_add_explicit(&n_calls, 1, memory_order_relaxed) + 1;
     uint64_t at = atomic_load_explicit(&fail_at, memory_order_relaxed);
     if (at == 0)
@@ -93,6 +97,8 @@ void rf_alloc_fail_at(uint64_t n, int on) {
     atomic_store(&fail_at, n ? atomic_load(&n_calls) + n : 0);
 }
 
+void rf_alloc_forbid(int forbid) { forbidden = forbid; }
+uint64_t rf_alloc_n_forbidden(void) { return atomic_load(&n_forbidden); }
 uint64_t rf_alloc_count(void) { return atomic_load(&n_calls); }
 size_t rf_alloc_live_bytes(void) { return atomic_load(&live); }
 size_t rf_alloc_peak_bytes(void) { return atomic_load(&peak); }

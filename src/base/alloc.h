@@ -24,6 +24,10 @@ char *rf_strndup(const char *text, size_t len); /* NUL-terminated copy; caller f
 /* Makes the n-th allocation from now on fail (1 = the next), and every later one too if `on`.
  * 0 switches this off. For tests. */
 void rf_alloc_fail_at(uint64_t n, int on);
+/* While forbidden (a step, on its own thread) allocations still succeed, but are counted: no code
+ * path of a step may make one. Tests ask for the count. */
+void rf_alloc_forbid(int forbid);
+uint64_t rf_alloc_n_forbidden(void);
 uint64_t rf_alloc_count(void); /* allocations since the process started */
 size_t rf_alloc_live_bytes(void);
 size_t rf_alloc_peak_bytes(void); /* most bytes live at once since the last reset */
