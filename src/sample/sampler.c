@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/map.h"
 #include "sample/chain.h"
+#include "sample/logprobs.h"
 
 static const struct {
     void (*apply)(struct rf_sampler *sampler, rf_candidates *cand);
@@ -247,24 +248,6 @@ static uint32_t choose_by_chain(rf_sampler *sampler, rf_candidates *cand) {
     return chosen;
 }
 
-static void report_probs(const rf_sampler *sampler, rf_candidates *cand, const float *logits,
-                         rf_sampled *out) {
-    uint32_t n = sampler->n_vocab, want = (uint32_t)sampler->params.n_probs;
-    if (want == 0)
-        return;
-    uint32_t m = rf_rank(cand, logits, NULL, n, want < n ? want : n);
-    float best = rf_key_logit(cand->keys[0]);
-    double log_total = (double)best + rf_log_sum_exp(logits, n, best);
-    out->logprob = (float)((double)logits[out->token] - log_total);
-    for (uint32_t i = 0; i < m && out->n_top < want; i++) {
-        float logit = rf_key_logit(cand->keys[i]);
-        if (logit == -INFINITY)
-            break;
-        out->top[out->n_top++] = (rf_token_logprob){(int32_t)(uint32_t)cand->keys[i],
-                                                    (float)((double)logit - log_total)};
-    }
-}
-
 rf_status rf_sampler_sample(rf_sampler *sampler, rf_sample_scratch *scratch, const float *logits,
                             const uint32_t *allowed, rf_sampled *out, rf_error *err) {
     bool any_masked;
@@ -291,6 +274,8 @@ rf_status rf_sampler_sample(rf_sampler *sampler, rf_sample_scratch *scratch, con
     out->token = sampler->pending_token = rf_candidate_id(scratch, chosen);
     out->logprob = 0;
     out->n_top = 0;
-    report_probs(sampler, scratch, logits, out);
+    if (sampler->params.n_probs > 0)
+        out->n_top = rf_logprobs(scratch, logits, sampler->n_vocab, out->token,
+                                 (uint32_t)sampler->params.n_probs, &out->logprob, out->top);
     return RF_OK;
 }
