@@ -90,6 +90,10 @@ static void take_token(rf_scheduler *sched, rf_step_sample *sample) {
 
 static void commit_rows(rf_scheduler *sched, rf_step_entry *entry) {
     sched_seq *s = &sched->seqs[entry->seq];
+    if (entry->failed) { /* nobody shall find what it has stored */
+        entry->finish = RF_FINISH_FAILED;
+        return;
+    }
     rf_kv_cache_commit(sched->cache, entry->seq, s->tokens, entry->n_rows);
     if (entry->n_outputs > 0)
         s->rows_next = entry->first_output_position + entry->n_outputs;
@@ -99,9 +103,6 @@ static void commit_rows(rf_scheduler *sched, rf_step_entry *entry) {
 
 static void commit_samples(rf_scheduler *sched) {
     rf_step *step = &sched->step;
-    for (uint32_t i = 0; i < step->n_samples; i++)
-        if (step->samples[i].failed)
-            step->entries[step->samples[i].entry].finish = RF_FINISH_FAILED;
     for (uint32_t i = 0; i < step->n_samples; i++)
         if (step->entries[step->samples[i].entry].finish == RF_FINISH_NONE)
             fork_held(sched, &step->samples[i]);
@@ -129,6 +130,8 @@ void rf_scheduler_commit(rf_scheduler *sched, uint64_t elapsed_ns) {
     rf_step *step = &sched->step;
     sched->in_step = false;
     rf_kv_cache_copies_done(sched->cache);
+    for (uint32_t i = 0; i < step->n_samples; i++)
+        step->entries[step->samples[i].entry].failed |= step->samples[i].failed;
     for (int32_t i = 0; i < step->batch.n_seqs; i++)
         commit_rows(sched, &step->entries[i]);
     commit_samples(sched);

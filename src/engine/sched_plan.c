@@ -17,7 +17,7 @@ static int32_t victim(const rf_scheduler *sched) {
  * theirs. 0: this one has been paused, or must let the step pass. */
 static uint32_t reserve(rf_scheduler *sched, int32_t seq, uint32_t most) {
     for (;;) {
-        uint32_t n = least(most, rf_kv_cache_room(sched->cache, seq));
+        uint32_t n = most > 1 ? least(most, rf_kv_cache_room(sched->cache, seq)) : most;
         if (n > 0 && rf_kv_cache_reserve(sched->cache, seq, n))
             return n;
         int32_t last = victim(sched);
@@ -152,16 +152,21 @@ static uint32_t n_decoding(const rf_scheduler *sched) {
     return n;
 }
 
+static void plan_rows(rf_scheduler *sched, uint32_t budget) {
+    sched->counters.prefill_budget = budget;
+    rf_sched_admit(sched, budget);
+    plan_decode(sched);
+    plan_prefill(sched, least(budget, sched->config.max_tokens - sched->step.n_decode));
+}
+
 bool rf_scheduler_plan(rf_scheduler *sched, rf_step **step) {
     *step = NULL;
     if (sched->n_jobs == 0)
         return false;
     clear(sched);
-    uint32_t budget = rf_sched_budget(sched, n_decoding(sched));
-    sched->counters.prefill_budget = budget;
-    rf_sched_admit(sched, budget);
-    plan_decode(sched);
-    plan_prefill(sched, least(budget, sched->config.max_tokens - sched->step.n_decode));
+    plan_rows(sched, rf_sched_budget(sched, n_decoding(sched)));
+    if (sched->step.batch.n_seqs == 0) /* those that decode had to pause */
+        plan_rows(sched, rf_sched_budget(sched, 0));
     if (sched->step.batch.n_seqs == 0)
         return false;
     fill_tables(sched);

@@ -63,6 +63,7 @@ typedef struct rf_step_entry {
     uint32_t first_output, n_outputs;
     uint32_t first_output_position; /* in the sequence */
     bool is_decode;
+    bool failed;      /* the driver's answer: its results are of no use, the job ends */
     rf_finish finish; /* set by commit or abort: the whole job has ended */
 } rf_step_entry;
 

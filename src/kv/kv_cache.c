@@ -205,12 +205,15 @@ bool rf_kv_cache_reserve(rf_kv_cache *cache, int32_t seq, uint32_t n) {
     uint32_t more = end > s->n_blocks ? end - s->n_blocks : 0;
     if (cache->n_copies + cache->config.n_groups > cache->max_copies)
         return false;
-    for (uint32_t g = 0; g < cache->config.n_groups; g++)
-        if (more + is_shared(cache, seq, g) > rf_kv_cache_available(cache, g))
+    bool shared[RF_KV_GROUPS];
+    for (uint32_t g = 0; g < cache->config.n_groups; g++) {
+        shared[g] = is_shared(cache, seq, g);
+        if (more + shared[g] > rf_kv_cache_available(cache, g))
             return false;
+    }
     for (uint32_t g = 0; g < cache->config.n_groups; g++) {
         int32_t *entries = rf_kv_row(cache, seq, g);
-        if (is_shared(cache, seq, g)) {
+        if (shared[g]) {
             int32_t *entry = &entries[s->length / cache->config.block_tokens], old = *entry;
             *entry = rf_kv_take(cache, g);
             (void)rf_kv_note_copy(cache, g, old, *entry);
