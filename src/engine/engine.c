@@ -1,0 +1,215 @@
+#include "engine/engine.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/map.h"
+#include "engine/engine_state.h"
+#include "engine/runner.h"
+
+_Static_assert((int)RF_KV_GROUPS == (int)RF_KV_MAX_GROUPS, "a program's groups fit the cache");
+
+enum { DEFAULT_SEQS = 16, DEFAULT_WAITING = 256, DEFAULT_WAITING_CONTEXTS = 16 };
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise) {
+    return value > 0 ? value : otherwise;
+}
+
+rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *options,
+                           rf_limits *out, rf_error *err) {
+    uint32_t seqs = or_default(options->max_seqs, DEFAULT_SEQS);
+    uint32_t batch = or_default(options->batch_tokens, 512);
+    rf_runner_options sizes = {.n_ctx = options->n_ctx,
+                               .kv_tokens = options->kv_tokens,
+                               .batch_tokens = batch > seqs ? batch : seqs,
+                               .max_seqs = seqs,
+                               .max_outputs =
+                                   or_default(options->max_outputs, seqs > 16 ? seqs : 16),
+                               .type_k = options->type_k,
+                               .type_v = options->type_v};
+    if (sizes.max_outputs < seqs)
+        sizes.max_outputs = seqs;
+    RF_TRY(rf_runner_limits(program, &sizes, out, err));
+    /* The pool is what was asked for, whatever the number of sequences: whoever lacks a block
+     * pauses. A windowed group needs no more than that either. */
+    uint64_t n_tokens = or_default(options->kv_tokens, out->max_context);
+    uint32_t pool = (uint32_t)rf_ceil_div(n_tokens, out->block_tokens);
+    for (uint32_t g = 0; g < program->n_kv_groups; g++)
+        if (program->kv_groups[g].window == 0 || out->n_blocks[g] > pool)
+            out->n_blocks[g] = pool;
+    return RF_OK;
+}
+
+/* ---- memory -------------------------------------------------------------------------------- */
+
+static rf_status make_scheduler(engine_core *core, uint64_t *region_bytes, rf_error *err) {
+    const rf_engine_options *options = &core->options;
+    const rf_limits *limits = &core->limits;
+    uint64_t seed = rf_hash_random_seed();
+    rf_sched_config config = {
+        .kv = {.n_groups = core->program->n_kv_groups,
+               .block_tokens = limits->block_tokens,
+               .max_seqs = limits->max_seqs,
+               .max_context = limits->max_context,
+               .key = {rf_hash(&seed, sizeof seed, seed), rf_hash("k1", 2, seed)}},
+        .max_tokens = limits->max_tokens,
+        .max_outputs = limits->max_outputs,
+        .max_waiting = or_default(options->max_waiting, DEFAULT_WAITING),
+        .max_waiting_tokens = options->max_waiting_tokens,
+        .target_ns = options->target_ns,
+        .aging_ns = options->aging_ns};
+    if (config.max_waiting_tokens == 0)
+        config.max_waiting_tokens = (uint64_t)DEFAULT_WAITING_CONTEXTS * limits->max_context;
+    for (uint32_t g = 0; g < core->program->n_kv_groups; g++) {
+        config.kv.windows[g] = core->program->kv_groups[g].window;
+        config.kv.n_blocks[g] = limits->n_blocks[g];
+    }
+    core->n_requests_max = config.max_waiting + limits->max_seqs;
+    /* Prompts that wait, and one of each sequence that runs; lists and results besides. */
+    uint64_t n_tokens =
+        config.max_waiting_tokens + (uint64_t)limits->max_seqs * limits->max_context;
+    *region_bytes = n_tokens * sizeof(int32_t) + (8u << 20);
+    return rf_scheduler_create(&config, &core->sched, err);
+}
+
+static uint32_t power_of_two(uint32_t least) {
+    uint32_t n = 64;
+    while (n < least && n < 1u << 20)
+        n *= 2;
+    return n;
+}
+
+static rf_ring *make_ring(uint32_t n_slots, uint32_t slot_bytes) {
+    rf_ring *ring = rf_alloc_aligned(64, rf_ring_bytes(n_slots, slot_bytes));
+    if (ring)
+        rf_ring_init(ring, n_slots, slot_bytes);
+    return ring;
+}
+
+static rf_status take_memory(rf_engine *engine, rf_error *err) {
+    engine_core *core = &engine->core;
+    engine_client *client = &engine->client;
+    uint64_t region_bytes;
+    size_t n_logits, n_hidden;
+    RF_TRY(make_scheduler(core, &region_bytes, err));
+    RF_TRY(rf_sample_scratch_create(core->program->n_vocab, &core->scratch, err));
+    client->max_requests = core->n_requests_max;
+    RF_TRY(rf_span_arena_init(&client->spans, region_bytes, client->max_requests, err));
+    client->requests = rf_calloc(client->max_requests, sizeof *client->requests);
+    core->requests = rf_calloc(core->n_requests_max, sizeof *core->requests);
+    engine->region = rf_alloc_aligned(RF_SPAN_ALIGN, region_bytes);
+    engine->orders = make_ring(power_of_two(2 * client->max_requests), sizeof(rf_order));
+    engine->notices = make_ring(power_of_two(2 * rf_core_most_notices(core) + client->max_requests),
+                                sizeof(rf_notice));
+    if (rf_mul_size(core->limits.max_outputs, core->program->n_vocab * sizeof(float), &n_logits) &&
+        rf_mul_size(core->limits.max_outputs, core->program->n_embd * sizeof(float), &n_hidden)) {
+        core->logits = rf_alloc_aligned(64, n_logits);
+        core->hidden = rf_alloc_aligned(64, n_hidden);
+    }
+    if (!client->requests || !core->requests || !engine->region || !engine->orders ||
+        !engine->notices || !core->logits || !core->hidden)
+        return rf_fail(err, RF_ERR_NO_MEMORY,
+                       "out of memory for %u requests and steps with %u rows of %u logits",
+                       client->max_requests, core->limits.max_outputs, core->program->n_vocab);
+    return RF_OK;
+}
+
+static void release(rf_engine *engine) {
+    engine_core *core = &engine->core;
+    for (uint32_t i = 0; core->requests && i < core->n_requests_max; i++)
+        rf_core_free_request(&core->requests[i]);
+    rf_scheduler_destroy(core->sched);
+    rf_sample_scratch_destroy(core->scratch);
+    rf_span_arena_deinit(&engine->client.spans);
+    rf_free(engine->client.requests);
+    rf_free(core->requests);
+    rf_free_aligned(engine->region);
+    rf_free_aligned(engine->orders);
+    rf_free_aligned(engine->notices);
+    rf_free_aligned(core->logits);
+    rf_free_aligned(core->hidden);
+    if (engine->has_lock) {
+        pthread_mutex_destroy(&engine->client.lock);
+        pthread_mutex_destroy(&engine->counters_lock);
+    }
+    rf_free_aligned(engine);
+}
+
+/* ---- thread -------------------------------------------------------------------------------- */
+
+static void *engine_main(void *arg) {
+    rf_engine *engine = arg;
+    while (!atomic_load(&engine->stop)) {
+        uint32_t heard = rf_bell_heard(&engine->core_bell);
+        rf_core_take_orders(engine);
+        bool room = rf_ring_n_free(engine->notices) >= rf_core_most_notices(&engine->core);
+        if (!room || !rf_core_step(engine))
+            rf_bell_wait(&engine->core_bell, heard, UINT64_MAX);
+    }
+    return NULL;
+}
+
+static rf_status start(rf_engine *engine, rf_error *err) {
+    if (pthread_create(&engine->thread, NULL, engine_main, engine) != 0)
+        return rf_fail(err, RF_ERR_LIMIT, "cannot start the engine's thread");
+    engine->has_thread = true;
+    return RF_OK;
+}
+
+static rf_status prepare(rf_engine *engine, rf_backend *backend, rf_progress_fn progress,
+                         void *user, rf_error *err) {
+    engine_core *core = &engine->core;
+    if (pthread_mutex_init(&engine->client.lock, NULL) != 0)
+        return rf_fail(err, RF_ERR_LIMIT, "cannot make the engine's locks");
+    if (pthread_mutex_init(&engine->counters_lock, NULL) != 0) {
+        pthread_mutex_destroy(&engine->client.lock);
+        return rf_fail(err, RF_ERR_LIMIT, "cannot make the engine's locks");
+    }
+    engine->has_lock = true;
+    RF_TRY(rf_engine_limits(core->program, &core->options, &core->limits, err));
+    RF_TRY(take_memory(engine, err));
+    RF_TRY(backend->api->bind(backend, core->program, &core->limits, progress, user, err));
+    core->backend = backend;
+    return start(engine, err);
+}
+
+rf_status rf_engine_create(rf_backend *backend, const rf_program *program,
+                           const rf_engine_options *options, rf_progress_fn progress, void *user,
+                           rf_engine **out, rf_error *err) {
+    *out = NULL;
+    rf_engine *engine = rf_alloc_aligned(64, sizeof *engine);
+    if (!engine)
+        return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the engine");
+    memset(engine, 0, sizeof *engine);
+    engine->core.program = program;
+    engine->core.options = *options;
+    rf_status status = prepare(engine, backend, progress, user, err);
+    if (status != RF_OK)
+        release(engine);
+    else
+        *out = engine;
+    return status;
+}
+
+void rf_engine_destroy(rf_engine *engine) {
+    if (!engine)
+        return;
+    atomic_store(&engine->stop, true);
+    rf_bell_ring(&engine->core_bell);
+    if (engine->has_thread)
+        pthread_join(engine->thread, NULL);
+    engine->core.backend->api->destroy(engine->core.backend);
+    release(engine);
+}
+
+rf_engine_counters rf_engine_get_counters(rf_engine *engine) {
+    pthread_mutex_lock(&engine->counters_lock);
+    rf_engine_counters counters = engine->counters;
+    pthread_mutex_unlock(&engine->counters_lock);
+    return counters;
+}
+
+const rf_limits *rf_engine_get_limits(const rf_engine *engine) { return &engine->core.limits; }

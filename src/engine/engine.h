@@ -1,0 +1,71 @@
+/*
+ * The engine: one thread that owns a backend and its cache and runs every request. Its only
+ * interface are two rings of messages (engine/ring_messages.h) and a region of memory for prompts
+ * and results; the functions here are the client's side of them. Any thread may submit and cancel;
+ * one thread at a time takes events. Nothing here blocks but rf_engine_next and rf_engine_destroy.
+ *
+ * The engine waits when nobody takes events, so that what it keeps is bounded. A step allocates no
+ * memory; what a request needs besides its blocks (a sampler) is taken when it comes in.
+ */
+#ifndef RF_ENGINE_ENGINE_H
+#define RF_ENGINE_ENGINE_H
+
+#include "engine/request.h"
+#include "op/backend.h"
+
+typedef struct rf_engine rf_engine;
+
+/* A row with results, before anything is chosen from it; rows are valid during the call. logits or
+ * hidden is NULL when the step has none. On the engine's thread. */
+typedef void (*rf_engine_row_fn)(void *user, uint64_t id, uint32_t position, const float *logits,
+                                 const float *hidden);
+/* One JSON object without an end of line. On the engine's thread. */
+typedef void (*rf_engine_step_fn)(void *user, const char *json);
+
+typedef struct rf_engine_options {
+    uint32_t n_ctx;               /* longest request, tokens; 0 = trained */
+    uint32_t kv_tokens;           /* the pool, tokens over all requests; 0 = n_ctx */
+    uint32_t batch_tokens;        /* rows of a step; 0 = 512 */
+    uint32_t max_seqs;            /* that run at once; 0 = 16 */
+    uint32_t max_outputs;         /* rows with results of a step; 0 = max_seqs, at least 16 */
+    uint32_t max_waiting;         /* requests; 0 = 256 */
+    uint64_t max_waiting_tokens;  /* of their prompts; 0 = 16 * n_ctx */
+    uint64_t target_ns, aging_ns; /* see engine/scheduler.h */
+    rf_kv_type type_k, type_v;
+    rf_engine_row_fn on_row; /* or NULL */
+    rf_engine_step_fn on_step;
+    void *user;
+} rf_engine_options;
+
+/* What the options come to for a program: what rf_backend_api.plan takes. */
+RF_NODISCARD rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *options,
+                                        rf_limits *out, rf_error *err);
+
+/* Binds backend to program, takes all memory, starts the thread. backend is owned by the engine on
+ * success and stays the caller's on failure; program is borrowed until destroy. */
+RF_NODISCARD rf_status rf_engine_create(rf_backend *backend, const rf_program *program,
+                                        const rf_engine_options *options, rf_progress_fn progress,
+                                        void *user, rf_engine **out, rf_error *err);
+/* Ends after the step that runs; requests that are left get no more events. NULL is a no-op. */
+void rf_engine_destroy(rf_engine *engine);
+
+/* RF_ERR_LIMIT: too much is there already. What the scheduler refuses (a prompt that never fits:
+ * RF_ERR_INVALID) comes as the request's only event. */
+RF_NODISCARD rf_status rf_engine_submit(rf_engine *engine, const rf_request *request,
+                                        uint64_t *out_id, rf_error *err);
+/* Its event follows, unless it has ended meanwhile. Unknown ids are ignored. RF_ERR_LIMIT: the
+ * engine has not read its orders yet, try again. */
+RF_NODISCARD rf_status rf_engine_cancel(rf_engine *engine, uint64_t id, rf_error *err);
+/* The next event; false: none within timeout_ns (UINT64_MAX: wait for ever). */
+bool rf_engine_next(rf_engine *engine, rf_event *out, uint64_t timeout_ns);
+
+typedef struct rf_engine_counters {
+    rf_sched_counters sched;
+    uint64_t n_requests, n_finished, n_failed, n_cancelled, n_generated;
+    uint64_t step_ns;      /* all steps together */
+    uint64_t last_step_ns; /* the last one */
+} rf_engine_counters;
+rf_engine_counters rf_engine_get_counters(rf_engine *engine); /* any thread */
+const rf_limits *rf_engine_get_limits(const rf_engine *engine);
+
+#endif

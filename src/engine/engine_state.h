@@ -1,0 +1,87 @@
+/*
+ * The engine as its own files see it; private to engine/. The region and the rings are shared; the
+ * client's half is guarded by its lock; the core is the engine's thread's alone.
+ */
+#ifndef RF_ENGINE_ENGINE_STATE_H
+#define RF_ENGINE_ENGINE_STATE_H
+
+#include <pthread.h>
+
+#include "engine/engine.h"
+#include "engine/ring.h"
+#include "engine/ring_messages.h"
+#include "engine/span_arena.h"
+
+/* A request that the engine has taken. */
+typedef struct core_request {
+    bool used;
+    rf_order order;
+    rf_sampler **samplers; /* GENERATE: [n_choices], owned */
+    uint32_t *n_generated; /* [n_choices], owned */
+    uint32_t n_left;       /* choices that have not ended */
+    uint32_t n_cached;
+    bool began;                       /* had rows already */
+    char error[RF_NOTICE_TEXT_BYTES]; /* why the step's rows of it are of no use */
+    rf_status status;
+} core_request;
+
+typedef struct engine_core {
+    rf_backend *backend;       /* owned */
+    const rf_program *program; /* borrowed */
+    rf_limits limits;
+    rf_scheduler *sched;
+    rf_sample_scratch *scratch;
+    core_request *requests; /* [n_requests_max] */
+    uint32_t n_requests_max;
+    float *logits; /* [max_outputs][n_vocab] */
+    float *hidden; /* [max_outputs][n_embd] */
+    rf_engine_options options;
+    rf_engine_counters counters;
+} engine_core;
+
+typedef struct engine_client {
+    pthread_mutex_t lock;
+    rf_span_arena spans;
+    struct client_request {
+        uint64_t id, span; /* id 0: free */
+        rf_request_kind kind;
+        uint64_t result_at;
+    } * requests; /* [max_requests] */
+    uint32_t max_requests;
+    uint64_t n_submitted; /* the last id */
+    uint64_t given_back;  /* id whose span is given back at the next call of next; 0: none */
+} engine_client;
+
+struct rf_engine {
+    unsigned char *region; /* owned: prompts and results */
+    rf_ring *orders, *notices;
+    rf_bell core_bell, client_bell;
+    atomic_bool stop;
+    engine_client client;
+    engine_core core;
+    pthread_t thread;
+    bool has_lock, has_thread;
+    pthread_mutex_t counters_lock;
+    rf_engine_counters counters; /* copy of the core's, under that lock */
+};
+
+/* Notices that a step can cause at most: there is room for them before it begins. */
+uint32_t rf_core_most_notices(const engine_core *core);
+void rf_core_notify(rf_engine *engine, const rf_notice *notice);
+
+/* Takes what has been ordered. */
+void rf_core_take_orders(rf_engine *engine);
+/* Ends a request with one notice for all its choices that are left. */
+void rf_core_end(rf_engine *engine, core_request *request, rf_finish finish, rf_status status,
+                 const char *text);
+void rf_core_free_request(core_request *request);
+/* Runs one step; false: there was nothing to run. */
+bool rf_core_step(rf_engine *engine);
+
+/* Results of a step's rows go to the request's place in the region. False: they are of no use, and
+ * the request says why. */
+bool rf_core_take_rows(rf_engine *engine, core_request *request, const rf_step_entry *entry);
+/* An embedding is whole: pooled, normalised, as floats. */
+void rf_core_finish_rows(rf_engine *engine, core_request *request);
+
+#endif

@@ -1,0 +1,215 @@
+/* One step: plan, copies, the backend, results, notices. Takes no memory. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "engine/engine_state.h"
+
+uint32_t rf_core_most_notices(const engine_core *core) {
+    uint32_t a_token = 2 + RF_SAMPLE_MAX_PROBS / RF_NOTICE_TOPS; /* the last, and its end */
+    return core->limits.max_seqs * (a_token + 1);
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+static rf_status run(engine_core *core, const rf_step *step, rf_error *err) {
+    const rf_backend_api *api = core->backend->api;
+    for (uint32_t i = 0; i < step->n_copies; i++)
+        RF_TRY(api->kv_copy(core->backend, step->copies[i].group, (uint32_t)step->copies[i].from,
+                            (uint32_t)step->copies[i].to, err));
+    bool wants_logits = false, wants_hidden = false;
+    for (int32_t i = 0; i < step->batch.n_seqs; i++) {
+        const rf_step_entry *entry = &step->entries[i];
+        bool embeds = core->requests[entry->tag].order.request == RF_REQUEST_EMBED;
+        wants_logits |= entry->n_outputs > 0 && !embeds;
+        wants_hidden |= entry->n_outputs > 0 && embeds;
+    }
+    rf_outputs outputs = {.logits = wants_logits ? core->logits : NULL,
+                          .hidden = wants_hidden ? core->hidden : NULL};
+    RF_TRY(api->run(core->backend, &step->batch, &outputs, err));
+    for (int32_t i = 0; core->options.on_row && i < step->batch.n_seqs; i++) {
+        const rf_step_entry *entry = &step->entries[i];
+        for (uint32_t k = 0; k < entry->n_outputs; k++) {
+            size_t row = entry->first_output + k;
+            core->options.on_row(core->options.user, entry->job, entry->first_output_position + k,
+                                 wants_logits ? core->logits + row * core->program->n_vocab : NULL,
+                                 wants_hidden ? core->hidden + row * core->program->n_embd : NULL);
+        }
+    }
+    return RF_OK;
+}
+
+/* ---- tokens -------------------------------------------------------------------------------- */
+
+static bool is_stop(const rf_engine *engine, const rf_order *order, int32_t token) {
+    const int32_t *stop = (const int32_t *)(void *)(engine->region + order->stop_at);
+    for (uint32_t i = 0; i < order->n_stop; i++)
+        if (stop[i] == token)
+            return true;
+    return false;
+}
+
+static void notify_token(rf_engine *engine, const rf_step_sample *sample,
+                         const rf_sampled *sampled) {
+    rf_notice notice = {.id = sample->job,
+                        .kind = RF_NOTICE_TOKEN,
+                        .choice = sample->choice,
+                        .token = sampled->token,
+                        .logprob = sampled->logprob,
+                        .n_top = sampled->n_top};
+    uint32_t n = 0;
+    do {
+        uint32_t here = sampled->n_top - n < RF_NOTICE_TOPS ? sampled->n_top - n : RF_NOTICE_TOPS;
+        memcpy(notice.u.top, sampled->top + n, here * sizeof *sampled->top);
+        rf_core_notify(engine, &notice);
+        n += here;
+        notice.kind = RF_NOTICE_MORE;
+        notice.n_top = sampled->n_top - n;
+    } while (n < sampled->n_top);
+}
+
+static void fail_request(core_request *request, rf_status status, const char *text) {
+    request->status = status;
+    (void)snprintf(request->error, sizeof request->error, "%.*s", RF_NOTICE_TEXT_BYTES - 1, text);
+}
+
+static void choose(rf_engine *engine, rf_step_sample *sample) {
+    engine_core *core = &engine->core;
+    core_request *request = &core->requests[sample->tag];
+    rf_sampler *sampler = request->samplers[sample->choice];
+    rf_sampled sampled;
+    rf_error err = {0};
+    rf_status status = rf_sampler_sample(
+        sampler, core->scratch, core->logits + (size_t)sample->output * core->program->n_vocab,
+        NULL, &sampled, &err);
+    if (status != RF_OK) {
+        sample->failed = true;
+        fail_request(request, status, err.text);
+        return;
+    }
+    rf_sampler_accept(sampler, sampled.token);
+    sample->token = sampled.token;
+    sample->stop = is_stop(engine, &request->order, sampled.token);
+    request->n_generated[sample->choice]++;
+    core->counters.n_generated++;
+    notify_token(engine, sample, &sampled);
+}
+
+/* ---- ends ---------------------------------------------------------------------------------- */
+
+static void end_choice(rf_engine *engine, const rf_step_sample *sample) {
+    core_request *request = &engine->core.requests[sample->tag];
+    rf_notice notice = {.id = sample->job,
+                        .kind = RF_NOTICE_FINISH,
+                        .finish = (uint16_t)sample->finish,
+                        .choice = sample->choice,
+                        .n_generated = request->n_generated[sample->choice],
+                        .n_cached = request->n_cached,
+                        .last = --request->n_left == 0};
+    if (notice.last) {
+        rf_core_free_request(request);
+        engine->core.counters.n_finished++;
+    }
+    rf_core_notify(engine, &notice);
+}
+
+static void end_requests(rf_engine *engine, const rf_step *step) {
+    for (uint32_t i = 0; i < step->n_samples; i++)
+        if (step->samples[i].finish != RF_FINISH_NONE)
+            end_choice(engine, &step->samples[i]);
+    for (int32_t i = 0; i < step->batch.n_seqs; i++) {
+        const rf_step_entry *entry = &step->entries[i];
+        core_request *request = &engine->core.requests[entry->tag];
+        if (entry->finish == RF_FINISH_NONE || !request->used || request->order.id != entry->job)
+            continue;
+        if (entry->finish == RF_FINISH_ROWS)
+            rf_core_finish_rows(engine, request);
+        char text[RF_NOTICE_TEXT_BYTES];
+        memcpy(text, request->error, sizeof text);
+        rf_core_end(engine, request, entry->finish, request->status, text);
+    }
+}
+
+static void abort_step(rf_engine *engine, const rf_step *step, const rf_error *err) {
+    rf_scheduler_abort(engine->core.sched);
+    for (int32_t i = 0; i < step->batch.n_seqs; i++)
+        fail_request(&engine->core.requests[step->entries[i].tag], err->code, err->text);
+    end_requests(engine, &(rf_step){.batch.n_seqs = step->batch.n_seqs, .entries = step->entries});
+}
+
+static void report(rf_engine *engine, const rf_step *step, uint64_t ns) {
+    const engine_core *core = &engine->core;
+    rf_sched_counters c = rf_scheduler_counters(core->sched);
+    char line[512];
+    (void)snprintf(line, sizeof line,
+                   "{\"step\":%" PRIu64 ",\"ns\":%" PRIu64
+                   ",\"decode\":%u,\"prefill\":%u,\"budget\":%u,\"running\":%u,\"paused\":%u,"
+                   "\"waiting\":%u,\"waiting_tokens\":%" PRIu64
+                   ",\"blocks_available\":%u,\"copies\":%u,\"cached_tokens\":%" PRIu64
+                   ",\"preempted\":%" PRIu64 ",\"evicted\":%" PRIu64 "}",
+                   c.n_steps, ns, step->n_decode, step->n_prefill, c.prefill_budget, c.n_running,
+                   c.n_paused, c.n_waiting, c.n_waiting_tokens,
+                   rf_kv_cache_available(rf_scheduler_cache(core->sched), 0), step->n_copies,
+                   c.n_cached_tokens, c.n_preempted, c.kv.n_evicted);
+    core->options.on_step(core->options.user, line);
+}
+
+static void publish(rf_engine *engine, uint64_t ns) {
+    engine_core *core = &engine->core;
+    core->counters.step_ns += ns;
+    core->counters.last_step_ns = ns;
+    core->counters.sched = rf_scheduler_counters(core->sched);
+    pthread_mutex_lock(&engine->counters_lock);
+    engine->counters = core->counters;
+    pthread_mutex_unlock(&engine->counters_lock);
+}
+
+static void note_cached(engine_core *core, const rf_step *step) {
+    for (int32_t i = 0; i < step->batch.n_seqs; i++) {
+        const rf_step_entry *entry = &step->entries[i];
+        core_request *request = &core->requests[entry->tag];
+        uint32_t first = (uint32_t)step->batch.positions[entry->first_row];
+        if (!request->began)
+            request->n_cached = first;
+        request->began = true;
+    }
+}
+
+static bool step_once(rf_engine *engine) {
+    engine_core *core = &engine->core;
+    rf_error err = {0};
+    rf_step *step;
+    uint64_t start = rf_clock_ns();
+    if (!rf_scheduler_plan(core->sched, &step))
+        return false;
+    note_cached(core, step);
+    if (run(core, step, &err) != RF_OK) {
+        abort_step(engine, step, &err);
+        publish(engine, rf_clock_ns() - start);
+        return true;
+    }
+    for (int32_t i = 0; i < step->batch.n_seqs; i++) {
+        rf_step_entry *entry = &step->entries[i];
+        core_request *request = &core->requests[entry->tag];
+        entry->failed = entry->n_outputs > 0 && request->order.request != RF_REQUEST_GENERATE &&
+                        !rf_core_take_rows(engine, request, entry);
+    }
+    for (uint32_t i = 0; i < step->n_samples; i++)
+        choose(engine, &step->samples[i]);
+    uint64_t ns = rf_clock_ns() - start;
+    rf_scheduler_commit(core->sched, ns);
+    end_requests(engine, step);
+    publish(engine, ns);
+    if (core->options.on_step)
+        report(engine, step, ns);
+    return true;
+}
+
+bool rf_core_step(rf_engine *engine) {
+    rf_alloc_forbid(1);
+    bool ran = step_once(engine);
+    rf_alloc_forbid(0);
+    return ran;
+}

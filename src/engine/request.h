@@ -1,0 +1,72 @@
+/*
+ * What may be asked of the engine and what comes back. Tokens and numbers only: the engine knows
+ * nothing of text. Plain values.
+ */
+#ifndef RF_ENGINE_REQUEST_H
+#define RF_ENGINE_REQUEST_H
+
+#include "engine/scheduler.h"
+#include "sample/sampler.h"
+
+typedef enum rf_request_kind {
+    RF_REQUEST_GENERATE, /* tokens that follow the prompt */
+    RF_REQUEST_SCORE,    /* log-probabilities of the given tokens */
+    RF_REQUEST_EMBED,    /* one vector for all of them */
+    RF_REQUEST_COUNT
+} rf_request_kind;
+
+typedef enum rf_pooling {
+    RF_POOL_MEAN,
+    RF_POOL_LAST, /* the last token's */
+    RF_POOL_CLS,  /* the first token's */
+    RF_POOL_COUNT
+} rf_pooling;
+
+/* Zero-initialise; borrowed until submit returns. */
+typedef struct rf_request {
+    rf_request_kind kind;
+    const int32_t *tokens;
+    uint32_t n_tokens;
+    int32_t priority;   /* greater is more urgent */
+    uint64_t salt;      /* shares cached prefixes with its own salt alone */
+    bool keeps_private; /* shares none */
+    /* GENERATE */
+    uint32_t n_new;                 /* RF_NEW_TOKENS_MAX: as many as fit */
+    uint32_t n_choices;             /* 0 = 1 */
+    const rf_sample_params *params; /* NULL: the defaults; n_probs asks for alternatives */
+    const int32_t *stop_tokens;     /* end a choice; the last token reported */
+    uint32_t n_stop;
+    /* SCORE: of tokens[scores_from] and later ones, at least 1; 0 = 1 */
+    uint32_t scores_from;
+    uint32_t n_top; /* best alternatives at each place, up to RF_SAMPLE_MAX_PROBS */
+    /* EMBED */
+    rf_pooling pooling;
+    bool normalise; /* to length 1 */
+} rf_request;
+
+typedef enum rf_event_kind { RF_EVENT_TOKEN, RF_EVENT_FINISH } rf_event_kind;
+
+typedef struct rf_event {
+    rf_event_kind kind;
+    uint64_t id;
+    uint32_t choice;
+    /* TOKEN */
+    int32_t token;
+    float logprob;  /* 0 unless params.n_probs > 0 */
+    uint32_t n_top; /* alternatives, best first */
+    rf_token_logprob top[RF_SAMPLE_MAX_PROBS];
+    /* FINISH of a choice; where the request ends as a whole (cancelled, failed) it is one for all.
+     * Each request that was taken ends with exactly one that has `last`. */
+    rf_finish finish;
+    bool last;
+    rf_status status; /* RF_OK, or why it failed: error says more */
+    char error[256];
+    uint32_t n_generated; /* tokens of this choice */
+    uint32_t n_cached;    /* tokens of the prompt that were not computed */
+    /* SCORE: [n_tokens - scores_from][1 + n_top], the token itself first. EMBED: [n_embd]. Valid
+     * until the next call of rf_engine_next. */
+    const rf_token_logprob *scores;
+    const float *embedding;
+} rf_event;
+
+#endif

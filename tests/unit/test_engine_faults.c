@@ -1,0 +1,154 @@
+/* What goes wrong on an engine stays with the request that it happened to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cpu/backend_cpu.h"
+#include "tests/lib/engine_bench.h"
+#include "tests/lib/tiny_program.h"
+
+/* The n-th call of the backend fails: who was in that step ends with an error, the others' tokens
+ * are the ones they get without it. */
+static void test_failing_calls(void **state) {
+    (void)state;
+    static bench b;
+    tiny_program tiny;
+    assert_true(tiny_program_open(&tiny, 8, RF_QTYPE_F32));
+    memset(&b, 0, sizeof b);
+    b.program = &tiny.program;
+    bench_make_records(&b, 4, true);
+    bench_run_alone(&b);
+    uint32_t n_failed = 0, n_whole = 0;
+    for (uint64_t n = 1; n <= 60; n += 7) {
+        bench_open(&b, &bench_mixes[2], 1);
+        b.backend.fail_at = n;
+        b.first_id = 1;
+        for (uint32_t i = 0; i < N_REQUESTS; i++)
+            (void)bench_submit_record(&b, &b.records[i], i);
+        bench_take(&b, N_REQUESTS);
+        for (uint32_t i = 0; i < N_REQUESTS; i++) {
+            bool failed = b.records[i].finish == RF_FINISH_FAILED;
+            n_failed += failed;
+            n_whole += !failed;
+            if (!failed)
+                assert_int_equal(b.records[i].n_got, b.records[i].n_new);
+        }
+        assert_int_equal(b.n_differ, 0);
+        bench_close(&b);
+    }
+    assert_true(n_failed > 0 && n_whole > 100);
+    bench_free_records(&b);
+    tiny_program_close(&tiny);
+}
+
+static void test_nan_ends_one_request(void **state) {
+    (void)state;
+    static bench b;
+    tiny_program tiny;
+    assert_true(tiny_program_open(&tiny, 8, RF_QTYPE_F32));
+    memset(&b, 0, sizeof b);
+    b.program = &tiny.program;
+    bench_make_records(&b, 4, true);
+    bench_run_alone(&b);
+    b.records[5].prompt[b.records[5].n_prompt - 1] = 49; /* no other prompt ends so */
+    b.compares = false;
+    for (uint32_t i = 0; i < N_REQUESTS; i++)
+        b.records[i].n_new = 1;
+    bench_open(&b, &bench_mixes[0], 1);
+    b.backend.spoils_token = 49;
+    b.first_id = 1;
+    for (uint32_t i = 0; i < N_REQUESTS; i++)
+        (void)bench_submit_record(&b, &b.records[i], i);
+    bench_take(&b, N_REQUESTS);
+    for (uint32_t i = 0; i < N_REQUESTS; i++) {
+        bool ends_so = b.records[i].prompt[b.records[i].n_prompt - 1] == 49;
+        assert_int_equal(b.records[i].finish, ends_so ? RF_FINISH_FAILED : RF_FINISH_LENGTH);
+    }
+    bench_close(&b);
+    bench_free_records(&b);
+    tiny_program_close(&tiny);
+}
+
+static void test_cancel_refuse_and_shutdown(void **state) {
+    (void)state;
+    static bench b;
+    tiny_program tiny;
+    rf_error err = {0};
+    uint64_t id;
+    assert_true(tiny_program_open(&tiny, 8, RF_QTYPE_F32));
+    memset(&b, 0, sizeof b);
+    b.program = &tiny.program;
+    bench_make_records(&b, 4, false);
+    rf_engine_options options = {
+        .n_ctx = MAX_TOKENS, .kv_tokens = 96, .max_seqs = 2, .max_waiting = 4};
+    bench_open(&b, &options, 1);
+    b.first_id = 1000;
+    int32_t prompt[MAX_TOKENS] = {0};
+    rf_request request = {.tokens = prompt, .n_tokens = 40, .n_new = 100};
+    (void)bench_submit(&b, &request); /* never fits into 96 tokens */
+    rf_event event = bench_next(&b);
+    assert_int_equal(event.finish, RF_FINISH_FAILED);
+    assert_int_equal(event.status, RF_ERR_INVALID);
+    assert_non_null(strstr(event.error, "96"));
+    request.n_new = 0;
+    assert_int_equal(rf_engine_submit(b.engine, &request, &id, &err), RF_ERR_INVALID);
+    request.n_new = 50;
+    prompt[3] = TINY_VOCAB;
+    assert_int_equal(rf_engine_submit(b.engine, &request, &id, &err), RF_ERR_INVALID);
+    prompt[3] = 0;
+    rf_status status = RF_OK;
+    uint32_t n_there = 0, n_ended = 0;
+    while ((status = rf_engine_submit(b.engine, &request, &id, &err)) == RF_OK && n_there < 100)
+        n_there++;
+    assert_int_equal(status, RF_ERR_LIMIT);
+    for (uint64_t i = id - n_there + 1; i <= id; i++)
+        assert_int_equal(rf_engine_cancel(b.engine, i, &err), RF_OK);
+    while (n_ended < n_there) {
+        event = bench_next(&b);
+        n_ended += event.kind == RF_EVENT_FINISH && event.last;
+    }
+    assert_false(rf_engine_next(b.engine, &event, 0));
+    for (int i = 0; i < 4; i++)
+        (void)bench_submit(&b, &request);
+    bench_close(&b); /* with a full batch */
+    assert_int_equal(rf_alloc_n_forbidden(), 0);
+    tiny_program_close(&tiny);
+}
+
+static void test_memory_failures(void **state) {
+    (void)state;
+    tiny_program tiny;
+    assert_true(tiny_program_open(&tiny, 8, RF_QTYPE_F32));
+    rf_engine_options options = {.n_ctx = 64, .max_seqs = 2, .max_waiting = 2};
+    rf_status status = RF_ERR_NO_MEMORY;
+    size_t live = rf_alloc_live_bytes();
+    for (uint64_t n = 1; status != RF_OK; n++) {
+        rf_cpu_options cpu = {.n_threads = 1, .features = UINT32_MAX};
+        rf_backend *backend = NULL;
+        rf_engine *engine = NULL;
+        rf_error err = {0};
+        assert_true(n < 500);
+        assert_int_equal(rf_cpu_backend_create(&cpu, &backend, &err), RF_OK);
+        rf_alloc_fail_at(n, 0);
+        status = rf_engine_create(backend, &tiny.program, &options, NULL, NULL, &engine, &err);
+        rf_alloc_fail_at(0, 0);
+        if (status == RF_OK)
+            rf_engine_destroy(engine);
+        else
+            backend->api->destroy(backend);
+        assert_int_equal(rf_alloc_live_bytes(), live);
+    }
+    tiny_program_close(&tiny);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_failing_calls), cmocka_unit_test(test_nan_ends_one_request),
+        cmocka_unit_test(test_cancel_refuse_and_shutdown), cmocka_unit_test(test_memory_failures)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
