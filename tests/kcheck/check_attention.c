@@ -5,6 +5,7 @@
 
 #include "base/cpu_features.h"
 #include "cpu/kernel_list.h"
+#include "cpu/peak.h"
 #include "tests/kcheck/kcheck.h"
 
 /* Positions cross two spans. */
@@ -243,45 +244,95 @@ void kcheck_attention(kcheck *k) {
     }
 }
 
+/* Timing: heads of 64 in an F16 cache of DEPTH positions. A decode meets each cache once, so it
+ * reads memory: COLD caches, larger together than any cache of the processor. */
+enum { BENCH_HEADS = 3, BENCH_DIMS = 64, BENCH_DEPTH = 4096, BENCH_COLD = 24, BENCH_GROUP = 3 };
+
 typedef struct timing {
-    bed b;
+    rf_attention_tile tile;
     rf_attention_fn fn;
+    const int32_t *table; /* blocks of BENCH_COLD caches of BENCH_HEADS heads */
+    const uint8_t *slab;
+    uint32_t n_caches; /* read in a call: heads of caches */
 } timing;
 
 static void run_timing(void *user) {
     timing *t = user;
-    bed_run(&t->b, t->fn, 0, t->b.n_queries);
+    uint32_t n_blocks = BENCH_DEPTH / t->tile.layout->block_tokens;
+    for (uint32_t i = 0; i < t->n_caches; i++) {
+        t->tile.table = t->table + (size_t)(i / BENCH_HEADS) * n_blocks;
+        t->tile.slab = t->slab + i % BENCH_HEADS * t->tile.layout->head_bytes;
+        t->fn(&t->tile);
+    }
 }
 
-static void bench_one(kcheck *k, const rf_kernel_row *kernel, uint32_t n_queries,
-                      const char *what) {
-    rf_kv_layer layer = {1, 64, 64, 0};
-    rf_limits limits = {.block_tokens = 32, .type_k = RF_KV_F16, .type_v = RF_KV_F16};
-    timing t = {.fn = (rf_attention_fn)kernel->fn};
-    rf_error err = {0};
-    if (rf_kv_layout_init(&t.b.layout, &layer, &limits, &err) != RF_OK)
-        return;
-    bed_open(k, &t.b, KMIX_NORMAL);
-    bed_store(&t.b, rf_kv_store_ref);
-    t.b.n_queries = n_queries;
-    for (uint32_t i = 0; i < n_queries; i++) {
-        t.b.first[i] = 0;
-        t.b.last[i] = POSITIONS;
-    }
-    double seconds = kcheck_time(run_timing, &t);
-    char name[64];
-    snprintf(name, sizeof name, "%s, %s", kernel->name, what);
-    kcheck_report(name, seconds, 2.0 * n_queries * POSITIONS * 128, "GFLOP/s");
-    bed_close(k, &t.b, kernel->name);
+/* peaks: operations and bytes a second of one thread, 0 = unknown. */
+static void bench_one(kcheck *k, const rf_kernel_row *kernel, timing *t, const double peaks[2]) {
+    const rf_kv_layout *layout = t->tile.layout;
+    uint32_t first[MAX_QUERIES] = {0}, last[MAX_QUERIES];
+    for (uint32_t i = 0; i < t->tile.n_queries; i++)
+        last[i] = BENCH_DEPTH;
+    t->tile.first = first;
+    t->tile.last = last;
+    t->tile.q = kcheck_alloc((size_t)MAX_QUERIES * BENCH_DIMS * sizeof(float));
+    t->tile.scratch = kcheck_alloc(rf_attention_scratch(layout) * sizeof(float));
+    t->tile.max = kcheck_alloc(MAX_QUERIES * sizeof(float));
+    t->tile.sum = kcheck_alloc(MAX_QUERIES * sizeof(float));
+    t->tile.acc = kcheck_alloc((size_t)MAX_QUERIES * BENCH_DIMS * sizeof(float));
+    kcheck_fill(k, KMIX_NORMAL, (float *)(uintptr_t)t->tile.q, (size_t)MAX_QUERIES * BENCH_DIMS);
+    double seconds = kcheck_time(run_timing, t) / t->n_caches;
+    double work = 2.0 * t->tile.n_queries * BENCH_DEPTH * 2 * BENCH_DIMS;
+    double bytes = (double)BENCH_DEPTH / layout->block_tokens * (double)layout->head_bytes;
+    char name[64], unit[64];
+    snprintf(name, sizeof name, "%s, %u queries%s", kernel->name, t->tile.n_queries,
+             t->n_caches > 1 ? ", from memory" : "");
+    snprintf(unit, sizeof unit, "GFLOP/s, %.0f %% of peak; %.1f GB/s, %.0f %%",
+             peaks[0] > 0 ? 100 * work / seconds / peaks[0] : 0, bytes / seconds * 1e-9,
+             peaks[1] > 0 ? 100 * bytes / seconds / peaks[1] : 0);
+    kcheck_report(name, seconds, work, unit);
+    void *all[] = {(void *)(uintptr_t)t->tile.q, t->tile.scratch, t->tile.max, t->tile.sum,
+                   t->tile.acc};
+    for (int i = 0; i < 5; i++)
+        kcheck_free(k, all[i], kernel->name);
 }
 
 void kbench_attention(kcheck *k) {
+    rf_kv_layer layer = {BENCH_HEADS, BENCH_DIMS, BENCH_DIMS, 0};
+    rf_limits limits = {.block_tokens = 32, .type_k = RF_KV_F16, .type_v = RF_KV_F16};
+    uint32_t n_blocks = BENCH_DEPTH / 32 * BENCH_COLD;
+    rf_kv_layout layout;
+    rf_error err = {0};
+    rf_cpu_peak peak = {0};
+    if (!kcheck_expect(k,
+                       rf_kv_layout_init(&layout, &layer, &limits, &err) == RF_OK &&
+                           rf_cpu_peak_measure(1, rf_cpu_features(), &peak, &err) == RF_OK,
+                       "%s", err.text))
+        return;
+    /* an FMA makes a quarter of the products of a VNNI instruction, at the same rate */
+    const double peaks[2] = {peak.int8_ops / 4, peak.read_bytes};
+    size_t bytes = n_blocks * layout.block_bytes;
+    int32_t *table = kcheck_alloc(n_blocks * sizeof *table);
+    uint8_t *slab = kcheck_alloc(bytes);
+    memset(slab, 0, bytes);
+    for (uint32_t i = 0; i < n_blocks; i++)
+        table[i] = (int32_t)i;
     for (size_t i = 0; i < rf_kernels_count(); i++) {
         const rf_kernel_row *kernel = rf_kernels_at(i);
         if (kernel->slot != offsetof(rf_kernels, attention) ||
             (kernel->needs & ~rf_cpu_features()) != 0)
             continue;
-        bench_one(k, kernel, 3, "3 queries");
-        bench_one(k, kernel, RF_ATTENTION_QUERIES, "64 queries");
+        timing t = {.tile = {.layout = &layout, .end = BENCH_DEPTH, .ahead = BENCH_DEPTH},
+                    .fn = (rf_attention_fn)kernel->fn,
+                    .table = table,
+                    .slab = slab};
+        const uint32_t queries[][2] = {
+            {1, 1}, {BENCH_GROUP, 1}, {BENCH_GROUP, BENCH_COLD * BENCH_HEADS}, {63, 1}};
+        for (size_t j = 0; j < sizeof queries / sizeof queries[0]; j++) {
+            t.tile.n_queries = queries[j][0];
+            t.n_caches = queries[j][1];
+            bench_one(k, kernel, &t, peaks);
+        }
     }
+    kcheck_free(k, table, "attention");
+    kcheck_free(k, slab, "attention");
 }
