@@ -1,6 +1,7 @@
 #include "cpu/peak.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -11,9 +12,9 @@
 
 enum {
     INT8_ROUNDS = 50000,
-    READ_BYTES = 1 << 28, /* or four times the last cache, if that is more */
-    MEASURE_NS = 250000000,
-    CHUNK_BYTES = 4096
+    READ_BYTES = 1 << 27, /* or four times the last cache, if that is more */
+    MEASURE_NS = 150000000,
+    PAGE_BYTES = 1 << 21 /* huge, as the weights' */
 };
 
 typedef struct probe {
@@ -68,7 +69,7 @@ static size_t bytes_of_worker(uint32_t n_threads) {
     long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
     size_t least = cache > 0 && (size_t)cache < SIZE_MAX / 8 ? 4 * (size_t)cache : 0;
     size_t all = least > READ_BYTES ? least : READ_BYTES;
-    return rf_round_up(rf_ceil_div(all, n_threads), CHUNK_BYTES);
+    return rf_round_up(rf_ceil_div(all, n_threads), PAGE_BYTES);
 }
 
 static void measure(probe *p, uint32_t n_threads, uint64_t ops, rf_cpu_peak *out) {
@@ -95,9 +96,10 @@ rf_status rf_cpu_peak_measure(uint32_t n_threads, uint32_t features, rf_cpu_peak
     }
 #endif
     RF_TRY(rf_pool_create(n_threads, &p.pool, err));
-    void *memory = rf_alloc_aligned(CHUNK_BYTES, p.bytes * n_threads);
+    void *memory = rf_alloc_aligned(PAGE_BYTES, p.bytes * n_threads);
     rf_status status = RF_OK;
     if (memory) {
+        (void)madvise(memory, p.bytes * n_threads, MADV_HUGEPAGE);
         p.memory = memory;
         measure(&p, n_threads, ops, out);
     } else {
