@@ -10,8 +10,9 @@
 
 #include "base/alloc.h"
 
-/* Pauses before a waiter parks: some tens of microseconds. */
-enum { SPINS = 2000, LINE = 64 };
+/* Pauses before a waiter parks: some tens of microseconds at a barrier; long enough between jobs
+ * that a token can be sampled, since waking a parked thread takes as long as an op. */
+enum { BARRIER_SPINS = 2000, JOB_SPINS = 20000, LINE = 64 };
 
 /* A number that threads wait for to change. */
 typedef struct signal_word {
@@ -42,8 +43,8 @@ static inline void pause_briefly(void) {
 }
 
 /* Waits until word is no longer old. */
-static void wait_change(signal_word *word, unsigned old) {
-    for (int i = 0; i < SPINS; i++) {
+static void wait_change(signal_word *word, unsigned old, int spins) {
+    for (int i = 0; i < spins; i++) {
         if (atomic_load_explicit(&word->value, memory_order_acquire) != old)
             return;
         pause_briefly();
@@ -64,7 +65,7 @@ void rf_pool_barrier(rf_pool *pool) {
     unsigned phase = atomic_load_explicit(&pool->phase.value, memory_order_relaxed);
     unsigned before = atomic_fetch_add_explicit(&pool->n_arrived, 1, memory_order_acq_rel);
     if (before + 1 < pool->n_workers) {
-        wait_change(&pool->phase, phase);
+        wait_change(&pool->phase, phase, BARRIER_SPINS);
         return;
     }
     atomic_store_explicit(&pool->n_arrived, 0, memory_order_relaxed);
@@ -90,7 +91,7 @@ static void *worker_main(void *arg) {
     const struct worker *self = arg;
     rf_pool *pool = self->pool;
     for (unsigned job = 0;; job++) {
-        wait_change(&pool->job, job);
+        wait_change(&pool->job, job, JOB_SPINS);
         if (pool->stop)
             return NULL;
         pool->fn(pool->arg, self->index);
