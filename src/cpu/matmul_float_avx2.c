@@ -205,7 +205,7 @@ static RF_TILE_INLINE void slices_run(const rf_matrix *matrix, const uint32_t ra
                                  const rf_acts *acts, uint32_t row_begin, uint32_t row_end,       \
                                  float *out, size_t out_stride) {                                 \
         const uint32_t range[4] = {tile_begin, tile_end, row_begin, row_end};                     \
-        if (row_end - row_begin <= RF_TILE_DIRECT_ROWS)                                           \
+        if (row_end - row_begin <= RF_TILE_DIRECT_ROWS_AVX2)                                      \
             rf_float_walk(rows_##type, matrix, range, acts, out, out_stride);                     \
         else                                                                                      \
             slices_run(matrix, range, acts, out, out_stride, load_##type, pair_bytes);            \

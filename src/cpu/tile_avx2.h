@@ -227,7 +227,7 @@ static RF_TILE_INLINE void rf_words_of(const rf_block256 *block, rf_words256 *ou
                                  const rf_acts *acts, uint32_t row_begin, uint32_t row_end,       \
                                  float *out, size_t out_stride) {                                 \
         const uint32_t range[4] = {tile_begin, tile_end, row_begin, row_end};                     \
-        if (row_end - row_begin <= RF_TILE_DIRECT_ROWS)                                           \
+        if (row_end - row_begin <= RF_TILE_DIRECT_ROWS_AVX2)                                      \
             rf_tile_walk(&kernel_##type, matrix, range, acts, out, out_stride);                   \
         else                                                                                      \
             rf_words_walk_avx2(words_##type, matrix, range, acts, out, out_stride);               \

@@ -21,9 +21,11 @@
 #endif
 
 enum {
-    RF_TILE_STAGE_BLOCKS = 20,   /* 32-blocks unpacked at a time: with a panel of activations */
-    RF_TILE_STAGE_BYTES = 14080, /* they stay in the first-level cache while panels pass by */
-    RF_TILE_DIRECT_ROWS = 8,     /* up to here tiles are not staged */
+    RF_TILE_STAGE_BLOCKS = 20,    /* 32-blocks unpacked at a time: with a panel of activations */
+    RF_TILE_STAGE_BYTES = 14080,  /* they stay in the first-level cache while panels pass by */
+    RF_TILE_DIRECT_ROWS = 32,     /* up to here tiles are not staged: a tile is in the first-level
+                                   * cache when the next eight rows come */
+    RF_TILE_DIRECT_ROWS_AVX2 = 8, /* where unpacking costs more */
     RF_TILE_SLICE_BYTES = 393216,
     RF_TILE_SLICE_ROWS = 512,
     RF_TILE_PREFETCH_BYTES = 4096
