@@ -110,8 +110,8 @@ rf_status rf_cmd_imatrix(rf_cli *cli, rf_error *err) {
     collecting c = {0};
     rf_buf_init(&c.text, TEXT_MAX_BYTES);
     rf_status status = run(cli, &c, err);
+    rf_imatrix_sums_destroy(c.sums); /* reads the model's program */
     rf_session_close(&c.session);
-    rf_imatrix_sums_destroy(c.sums);
     rf_tokens_deinit(&c.tokens);
     rf_buf_deinit(&c.text);
     return status;

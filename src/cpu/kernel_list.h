@@ -9,7 +9,7 @@
 #define RF_DECLARE_act(isa) \
     void rf_act_##isa(rf_activation act, const float *gate, const float *up, uint32_t n, float *out)
 #define RF_DECLARE_finish(isa) \
-    void rf_finish_##isa(const rf_finish_args *args, const float *in, uint32_t n, float *out)
+    void rf_finish_##isa(const rf_finish_args *args, const float *in, float *out)
 #define RF_DECLARE_rope(isa) \
     void rf_rope_##isa(const rf_rope_args *args, const float *in, float *out)
 #define RF_DECLARE_kv_store(isa)                                                       \

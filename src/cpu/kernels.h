@@ -26,15 +26,18 @@ typedef void (*rf_norm_fn)(const rf_norm_args *args, const float *in, float *out
 typedef void (*rf_act_fn)(rf_activation act, const float *gate, const float *up, uint32_t n,
                           float *out);
 
-/* The end of a matrix product: out = or += cap((in + bias) * scale) * gate. */
+/* The end of a matrix product, n_rows rows of n_cols: out = or += cap((in + bias) * scale) * gate.
+ * twice: in has two rows for each of out, which are added first. */
 typedef struct rf_finish_args {
-    const float *bias; /* [n] or NULL */
+    const float *bias; /* [n_cols] or NULL */
     float scale;
     float soft_cap; /* 0 = none */
     float gate;     /* 1 = none */
-    bool add;
+    bool add, twice;
+    uint32_t n_rows, n_cols;
+    size_t out_stride; /* floats; rows of in follow each other */
 } rf_finish_args;
-typedef void (*rf_finish_fn)(const rf_finish_args *args, const float *in, uint32_t n, float *out);
+typedef void (*rf_finish_fn)(const rf_finish_args *args, const float *in, float *out);
 
 /* One head: RMS norm (if norm is set), then rotation of its first n_dims. out may equal in. */
 typedef struct rf_rope_args {

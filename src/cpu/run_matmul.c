@@ -101,16 +101,6 @@ void rf_cpu_product(const rf_cpu_task *task, const rf_acts *acts, float *out, si
                          (float *)row0, out_stride);
 }
 
-/* Adds neighbours: the products with an activation's first 8 bits and with the rest. */
-static void add_neighbours(float *rows, uint32_t n_rows, uint32_t n_cols) {
-    for (uint32_t r = 0; r < n_rows; r += 2) {
-        const float *first = rows + (size_t)r * n_cols, *rest = first + n_cols;
-        float *sum = rows + (size_t)r / 2 * n_cols;
-        for (uint32_t i = 0; i < n_cols; i++)
-            sum[i] = first[i] + rest[i];
-    }
-}
-
 /* What all tasks of a MATMUL share. */
 typedef struct matmul_job {
     const rf_cpu_run *run;
@@ -141,18 +131,25 @@ static void matmul_task(const matmul_job *job, uint32_t part, const rf_cpu_task 
         rf_cpu_product(task, &acts, out, job->out_stride);
         return;
     }
-    rf_finish_args args = {bias ? bias + task->col : NULL, op->scale, op->soft_cap, 1.0f, op->add};
+    bool twice = kind == RF_ACTS_Q8_TWICE, gated = op->row_gate != RF_NONE;
     uint32_t n = task->matrix.n_rows, begin = task->row_begin, end = task->row_end;
+    begin /= twice ? 2 : 1;
+    end /= twice ? 2 : 1;
+    rf_finish_args args = {.bias = bias ? bias + task->col : NULL,
+                           .scale = op->scale,
+                           .soft_cap = op->soft_cap,
+                           .gate = 1.0f,
+                           .add = op->add,
+                           .twice = twice,
+                           .n_rows = gated ? 1 : end - begin,
+                           .n_cols = n,
+                           .out_stride = job->out_stride};
     rf_cpu_product(task, &acts, job->scratch, n);
-    if (kind == RF_ACTS_Q8_TWICE) {
-        add_neighbours(job->scratch, end - begin, n);
-        begin /= 2;
-        end /= 2;
-    }
-    for (uint32_t r = begin; r < end; r++) {
+    for (uint32_t r = begin; r < end; r += args.n_rows) {
         args.gate = gate_of(job, r);
-        job->run->backend->plan.kernels.finish(&args, job->scratch + (size_t)(r - begin) * n, n,
-                                               job->out + r * job->out_stride + col);
+        job->run->backend->plan.kernels.finish(
+            &args, job->scratch + (size_t)(r - begin) * n * (twice ? 2 : 1),
+            job->out + r * job->out_stride + col);
     }
 }
 

@@ -127,10 +127,12 @@ static RF_TILE_INLINE void rf_direct512(const rf_tile_job *job, const rf_tile_la
     RF_TILE_UNROLL
     for (unsigned r = 0; r < n; r++)
         sums[r] = _mm512_setzero_ps();
+    /* of scales and d, for a block: at most a line */
+    const size_t scales_bytes = (l->bytes - l->scales) / job->n_blocks;
     for (size_t b = 0; b < job->n_blocks; b++) {
         rf_block512 w;
         unpack(job->tile, l, b, &w);
-        rf_tile_prefetch(job->tile, l, b);
+        rf_tile_prefetch(job->tile, l, b, scales_bytes);
         rf_steps512(&w, mode, shift, a, n, sums);
         a = rf_acts_rows_next(a);
     }

@@ -113,12 +113,17 @@ typedef struct rf_tile_kernel {
 void rf_tile_walk(const rf_tile_kernel *kernel, const rf_matrix *matrix, const uint32_t range[4],
                   const rf_acts *acts, float *out, size_t out_stride);
 
-/* Asks for what block b + some of a tile needs; the tiles of a matrix follow each other. */
-static RF_TILE_INLINE void rf_tile_prefetch(const uint8_t *tile, const rf_tile_layout *l,
-                                            size_t b) {
-    const uint8_t *q = tile + b * l->q_step + RF_TILE_PREFETCH_BYTES;
+/* Asks for what block b of the next tile needs; the tiles of a matrix follow each other. Sections
+ * behind q are read beside it from the first block on: a stream ahead in q alone would miss them.
+ */
+static RF_TILE_INLINE void rf_tile_prefetch(const uint8_t *tile, const rf_tile_layout *l, size_t b,
+                                            size_t scales_bytes) {
+    const uint8_t *next = tile + l->bytes;
     for (size_t i = 0; i < l->q_step; i += 64)
-        __builtin_prefetch(q + i);
+        __builtin_prefetch(next + b * l->q_step + i, 0, 2);
+    for (size_t i = 0; i < l->high_step; i += 64)
+        __builtin_prefetch(next + l->high + b * l->high_step + i, 0, 2);
+    __builtin_prefetch(next + l->scales + b * scales_bytes, 0, 2);
 }
 
 #endif

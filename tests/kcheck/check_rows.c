@@ -92,18 +92,26 @@ static void check_act(kcheck *k, rows *r, kcheck_mix mix) {
 static void check_finish(kcheck *k, rows *r, kcheck_mix mix) {
     (void)mix;
     rf_finish_fn fn = (rf_finish_fn)r->kernel->fn;
-    rf_finish_args args = {kcheck_below(k, 2) ? r->bias : NULL, kcheck_below(k, 2) ? 1.0f : 0.3f,
-                           kcheck_below(k, 2) ? 30.0f : 0.0f, kcheck_below(k, 2) ? 1.0f : 0.7f,
-                           kcheck_below(k, 2) != 0};
+    bool twice = r->n > 3 && kcheck_below(k, 2);
+    uint32_t n_cols = 1 + kcheck_below(k, twice ? r->n / 2 : r->n);
+    uint32_t n_in = r->n / n_cols, n_rows = twice ? n_in / 2 : n_in;
+    rf_finish_args args = {.bias = kcheck_below(k, 2) ? r->bias : NULL,
+                           .scale = kcheck_below(k, 2) ? 1.0f : 0.3f,
+                           .soft_cap = kcheck_below(k, 2) ? 30.0f : 0.0f,
+                           .gate = kcheck_below(k, 2) ? 1.0f : 0.7f,
+                           .add = kcheck_below(k, 2) != 0,
+                           .twice = twice,
+                           .n_rows = n_rows,
+                           .n_cols = n_cols,
+                           .out_stride = twice ? n_cols + kcheck_below(k, n_cols) : n_cols};
     memcpy(r->other, r->got, r->n * sizeof(float));
-    rf_finish_ref(&args, r->in, r->n, r->want);
-    fn(&args, r->in, r->n, r->got);
-    for (uint32_t i = 0; i < r->n; i++) {
-        double scale = fabs((double)r->in[i]) + fabs((double)r->bias[i]);
-        scale = args.soft_cap > 0 && scale > 30 ? 30 : scale;
+    rf_finish_ref(&args, r->in, r->want);
+    fn(&args, r->in, r->got);
+    double most = 2 * (double)largest(r->in, r->n) + (double)largest(r->bias, r->n);
+    most = args.soft_cap > 0 && most > 30 ? 30 : most;
+    for (uint32_t i = 0; i < r->n; i++)
         kcheck_close(k, r->kernel->name, i, r->got[i], r->want[i],
-                     (double)r->kernel->tolerance * (scale + fabs((double)r->other[i])));
-    }
+                     (double)r->kernel->tolerance * (most + fabs((double)r->other[i])));
 }
 
 static void check_rope(kcheck *k, rows *r, kcheck_mix mix) {

@@ -22,13 +22,21 @@ void rf_act_ref(rf_activation act, const float *gate, const float *up, uint32_t 
         out[i] = (float)(activate(act, (double)gate[i]) * (double)up[i]);
 }
 
-void rf_finish_ref(const rf_finish_args *args, const float *in, uint32_t n, float *out) {
-    for (uint32_t i = 0; i < n; i++) {
-        float y = in[i] + (args->bias ? args->bias[i] : 0.0f);
-        y *= args->scale;
-        if (args->soft_cap > 0.0f)
-            y = (float)((double)args->soft_cap * tanh((double)y / (double)args->soft_cap));
-        y *= args->gate;
-        out[i] = args->add ? out[i] + y : y;
+static float finish_one(const rf_finish_args *args, float y, uint32_t i) {
+    y += args->bias ? args->bias[i] : 0.0f;
+    y *= args->scale;
+    if (args->soft_cap > 0.0f)
+        y = (float)((double)args->soft_cap * tanh((double)y / (double)args->soft_cap));
+    return y * args->gate;
+}
+
+void rf_finish_ref(const rf_finish_args *args, const float *in, float *out) {
+    const uint32_t n = args->n_cols;
+    for (uint32_t r = 0; r < args->n_rows; r++, out += args->out_stride) {
+        for (uint32_t i = 0; i < n; i++) {
+            float y = finish_one(args, args->twice ? in[i] + in[n + i] : in[i], i);
+            out[i] = args->add ? out[i] + y : y;
+        }
+        in += args->twice ? 2 * n : n;
     }
 }
