@@ -5,9 +5,9 @@
 
 /* ---- costs --------------------------------------------------------------------------------- */
 
-/* LEAST_ROWS of a prompt run in any step. After QUIET_STEPS steps with rows of prompts, one without
- * them shows again what decode rows alone cost. */
-enum { LEAST_ROWS = 8, QUIET_STEPS = 64 };
+/* FEW_ROWS is the first try, and fewer read all the weights for little. After QUIET_STEPS steps
+ * with rows of prompts, one without them shows again what decode rows alone cost. */
+enum { FEW_ROWS = 8, QUIET_STEPS = 64 };
 
 static double blend(double mean, double sample, double share) {
     return mean < 0 ? sample : mean + (sample - mean) * share;
@@ -27,7 +27,7 @@ void rf_sched_learn(rf_scheduler *sched, uint64_t elapsed_ns) {
     if (step->n_decode > 0)
         sched->row_ns =
             blend(sched->row_ns, ns > sched->quiet_ns ? (ns - sched->quiet_ns) / n : 0, 0.125);
-    else if (step->n_prefill >= LEAST_ROWS) /* fewer read all the weights for little */
+    else if (step->n_prefill >= FEW_ROWS)
         sched->row_ns = blend(sched->row_ns, ns / n, 0.125);
 }
 
@@ -39,14 +39,14 @@ uint32_t rf_sched_budget(const rf_scheduler *sched, uint32_t n_decode) {
         return 0;
     double quiet = sched->quiet_ns, target = (double)sched->config.target_ns;
     if (target == 0)
-        target = 2 * quiet;
+        target = 2.5 * quiet;
     if (target < 1.25 * quiet) /* prompts must end some day */
         target = 1.25 * quiet;
-    double rows = sched->row_ns < 0    ? LEAST_ROWS
+    double rows = sched->row_ns < 0    ? FEW_ROWS
                   : sched->row_ns == 0 ? (double)most
                                        : (target - quiet) / sched->row_ns;
-    if (rows < LEAST_ROWS)
-        rows = LEAST_ROWS;
+    if (rows < 1)
+        return 1;
     return rows < most ? (uint32_t)rows : most;
 }
 

@@ -98,10 +98,9 @@ void rf_kv_learn(rf_kv_cache *cache, int32_t seq, const int32_t *tokens, uint32_
     int32_t last = s->n_known == i + 1 ? s->node : -1; /* the node that knew the block so far */
     int32_t parent = last >= 0 ? rf_prefix_tree_at(cache->tree, last)->parent : s->node;
     /* After a fork that node may be the other sequence's. */
-    int32_t own =
-        last >= 0 && rf_block_pool_owner(cache->pools[0], rf_kv_row(cache, seq, 0)[i]) == last
-            ? last
-            : -1;
+    const int32_t *entry = rf_kv_row(cache, seq, 0) + i;
+    bool mine = s->owns_tail || rf_block_pool_owner(cache->pools[0], *entry) == last;
+    int32_t own = last >= 0 && mine ? last : -1;
     if (n == size) {
         int32_t equal = rf_prefix_tree_find(cache->tree, parent, s->salt, from);
         if (equal >= 0 && equal != own) {

@@ -13,6 +13,7 @@ typedef struct kv_seq {
     uint32_t n_passed[RF_KV_GROUPS]; /* entries at the front that are given back */
     int32_t node;                    /* where the prefix tree knows its committed blocks, or -1 */
     uint32_t n_known;                /* blocks that node and its ancestors are */
+    bool owns_tail;                  /* it wrote the last block, and nobody shares that since */
 } kv_seq;
 
 struct rf_kv_cache {

@@ -122,8 +122,8 @@ const int32_t *rf_kv_cache_table(const rf_kv_cache *cache, int32_t seq, uint32_t
 /* ---- sequences ----------------------------------------------------------------------------- */
 
 void rf_kv_cache_fork(rf_kv_cache *cache, int32_t from, int32_t to) {
-    const kv_seq *source = &cache->seqs[from];
-    kv_seq *copy = &cache->seqs[to];
+    kv_seq *source = &cache->seqs[from], *copy = &cache->seqs[to];
+    source->owns_tail = false;
     *copy = *source;
     copy->node = -1;
     copy->n_blocks = (uint32_t)rf_ceil_div(source->length, cache->config.block_tokens);
@@ -170,7 +170,7 @@ static void pass(rf_kv_cache *cache, int32_t seq) {
 static bool is_shared(const rf_kv_cache *cache, int32_t seq, uint32_t group) {
     const kv_seq *s = &cache->seqs[seq];
     uint32_t used = s->length % cache->config.block_tokens;
-    if (used == 0)
+    if (used == 0 || s->owns_tail)
         return false;
     int32_t block = rf_kv_row(cache, seq, group)[s->length / cache->config.block_tokens];
     int32_t owner = rf_block_pool_owner(cache->pools[group], block);
@@ -236,4 +236,5 @@ void rf_kv_cache_commit(rf_kv_cache *cache, int32_t seq, const int32_t *tokens, 
             rf_kv_learn(cache, seq, tokens, i, stop - i * size);
         s->length = stop;
     }
+    s->owns_tail = true;
 }

@@ -72,8 +72,8 @@ uint64_t bench_submit_record(bench *b, record *r, uint32_t seed) {
 
 rf_event bench_next(bench *b) {
     rf_event event;
-    if (!rf_engine_next(b->engine, &event, 20000000000u))
-        die("no event within 20 s");
+    if (!rf_engine_next(b->engine, &event, 200000000000u))
+        die("no event within 200 s");
     return event;
 }
 
