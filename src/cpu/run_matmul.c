@@ -70,7 +70,8 @@ rf_cpu_split rf_cpu_split_product(const rf_matrix *matrix, const rf_matrix *also
         split.rows = (uint32_t)rf_round_up(split.rows, ROW_STEP);
     split.rows = split.rows > fits ? fits : split.rows;
     n_row_tasks = (uint32_t)rf_ceil_div(n_rows, split.rows);
-    size_t share = rf_ceil_div(matrix->n_rows, (size_t)n_workers * RF_CPU_TASKS_PER_WORKER);
+    size_t share = rf_ceil_div((size_t)matrix->n_rows * n_row_tasks,
+                               (size_t)n_workers * RF_CPU_TASKS_PER_WORKER);
     uint32_t cols = RF_CPU_TASK_FLOATS / split.rows;
     cols = cols > share ? (uint32_t)share : cols;
     split.cols = cols < step ? step : cols / step * step;
