@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "cpu/plan_weights.h"
+#include "op/op_view.h"
 
 static size_t take(rf_cpu_workspace *ws, size_t bytes) {
     size_t at = ws->bytes;
@@ -11,28 +12,12 @@ static size_t take(rf_cpu_workspace *ws, size_t bytes) {
 
 static size_t at_least(size_t a, size_t b) { return a > b ? a : b; }
 
-static rf_value_id op_input(const rf_op *op) {
-    switch (op->kind) {
-    case RF_OP_MATMUL: return op->u.matmul.in;
-    case RF_OP_GATED_MATMUL: return op->u.gated_matmul.in;
-    case RF_OP_MOE_ROUTE: return op->u.moe_route.in;
-    default: return RF_NONE; /* the grouped ops of experts prepare rows of their own */
-    }
-}
-
-static rf_value_id op_output(const rf_op *op) {
-    switch (op->kind) {
-    case RF_OP_EMBED: return op->u.embed.out;
-    case RF_OP_NORM: return op->u.norm.out;
-    case RF_OP_MATMUL: return op->u.matmul.out;
-    case RF_OP_ROPE_STORE: return op->u.rope_store.qkv;
-    case RF_OP_ATTENTION: return op->u.attention.out;
-    case RF_OP_GATED_MATMUL: return op->u.gated_matmul.out;
-    case RF_OP_MOE_ROUTE: return op->u.moe_route.out;
-    case RF_OP_MOE_GATED_MATMUL: return op->u.moe_gated_matmul.out;
-    case RF_OP_MOE_MATMUL: return op->u.moe_matmul.out;
-    default: return RF_NONE;
-    }
+/* The value whose activations are prepared for an op's products, or RF_NONE. */
+static rf_value_id op_input(const rf_program *program, const rf_op *op) {
+    bool prepares =
+        op->kind == RF_OP_MATMUL || op->kind == RF_OP_GATED_MATMUL ||
+        op->kind == RF_OP_MOE_ROUTE; /* the grouped ops of experts have rows of theirs */
+    return prepares ? rf_op_look(program, op).in : RF_NONE;
 }
 
 /* A value is every worker's own if nothing but norms writes it: they need no other worker's rows.
@@ -44,7 +29,7 @@ static bool is_own(const rf_program *program, rf_value_id id) {
         return false;
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const rf_op *op = &program->ops[i];
-        if (op_output(op) == id && (op->kind != RF_OP_NORM || op->u.norm.add))
+        if (rf_op_look(program, op).out == id && (op->kind != RF_OP_NORM || op->u.norm.add))
             return false;
     }
     return true;
@@ -89,7 +74,7 @@ static void plan_reads(const rf_program *program, rf_cpu_plan *plan) {
         rf_cpu_step *step = &plan->steps[i];
         step->op = op;
         if (op->kind != RF_OP_MATMUL)
-            step->reads = op_input(op) == RF_NONE ? 0 : rf_cpu_acts_mask(plan, op);
+            step->reads = op_input(program, op) == RF_NONE ? 0 : rf_cpu_acts_mask(plan, op);
         for (uint32_t p = 0; op->kind == RF_OP_MATMUL && p < op->u.matmul.n_parts; p++) {
             step->part_acts[p] = part_kind(program, plan, op, p);
             step->reads |= 1u << step->part_acts[p];
@@ -107,7 +92,7 @@ static void plan_steps(const rf_program *program, rf_cpu_plan *plan) {
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const rf_op *op = &program->ops[i], *after = op + 1;
         rf_cpu_step *step = &plan->steps[i];
-        rf_value_id in = op_input(op), out = op_output(op);
+        rf_value_id in = op_input(program, op), out = rf_op_look(program, op).out;
         for (int k = 0; k < RF_ACTS_KIND_COUNT; k++) {
             if ((step->reads >> k & 1) && holds[k] != in)
                 step->fill |= 1u << k;
@@ -116,7 +101,7 @@ static void plan_steps(const rf_program *program, rf_cpu_plan *plan) {
             if (holds[k] == out)
                 holds[k] = RF_NONE;
         }
-        if (op->kind == RF_OP_NORM && i + 1 < program->n_ops && op_input(after) == out &&
+        if (op->kind == RF_OP_NORM && i + 1 < program->n_ops && op_input(program, after) == out &&
             plan->ws.own_values[out] != RF_CPU_SHARED)
             step->fill_after = plan->steps[i + 1].reads;
         for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
@@ -159,7 +144,7 @@ static void plan_values(const rf_program *program, const rf_limits *limits, rf_c
         ws->ropes[i] = take(ws, (size_t)limits->max_tokens * program->ropes[i].n_dims * 4);
     size_t acts[RF_ACTS_KIND_COUNT] = {0};
     for (uint32_t i = 0; i < program->n_ops; i++) {
-        rf_value_id in = op_input(&program->ops[i]);
+        rf_value_id in = op_input(program, &program->ops[i]);
         for (int k = 0; k < RF_ACTS_KIND_COUNT; k++)
             if (plan->steps[i].reads >> k & 1)
                 acts[k] = at_least(acts[k], rf_acts_bytes((rf_acts_kind)k,

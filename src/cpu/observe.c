@@ -1,16 +1,6 @@
 #include "cpu/observe.h"
 
-/* The value that an op's matrices read; RF_NONE where it has none. */
-static rf_value_id input_of(const rf_op *op) {
-    switch (op->kind) {
-    case RF_OP_MATMUL: return op->u.matmul.in;
-    case RF_OP_GATED_MATMUL: return op->u.gated_matmul.in;
-    case RF_OP_MOE_ROUTE: return op->u.moe_route.in;
-    case RF_OP_MOE_GATED_MATMUL: return op->u.moe_gated_matmul.in;
-    case RF_OP_MOE_MATMUL: return op->u.moe_matmul.in;
-    default: return RF_NONE;
-    }
-}
+#include "op/op_view.h"
 
 /* Rows of experts one by one: row r's j-th choice reads row r of in, or its own part of it. */
 static void observe_experts(const rf_cpu_run *run, rf_weight_id weight, rf_value_id in,
@@ -31,13 +21,13 @@ static void observe_experts(const rf_cpu_run *run, rf_weight_id weight, rf_value
 
 void rf_cpu_observe(const rf_cpu_run *run, const rf_op *op) {
     const rf_observer *observer = run->outputs->observer;
-    rf_value_id in = input_of(op);
+    rf_value_id in = rf_op_look(run->backend->program, op).in;
     rf_weight_id ids[RF_MATMUL_MAX_PARTS];
-    if (in == RF_NONE)
+    uint32_t n = rf_cpu_op_matrices(op, ids);
+    if (n == 0)
         return;
     rf_pool_barrier(rf_cpu_run_pool(run));
-    uint32_t n = run->worker == 0 ? rf_cpu_op_matrices(op, ids) : 0;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; run->worker == 0 && i < n; i++) {
         if (op->kind == RF_OP_MOE_GATED_MATMUL)
             observe_experts(run, ids[i], in, op->u.moe_gated_matmul.route,
                             op->u.moe_gated_matmul.n_used);

@@ -1,9 +1,8 @@
 /*
  * Worker pool for one program at a time: n workers run the same function and meet at barriers, so
  * that one wake serves a whole batch. The thread that calls rf_pool_run is worker 0. Waiting spins
- * for some microseconds (at most a fraction of a millisecond between jobs) and then parks, so an
- * idle pool uses no processor time. One thread at
- * a time calls create, run and destroy.
+ * for some microseconds, at most a fraction of a millisecond between jobs, and then parks: an idle
+ * pool uses no processor time. One thread at a time calls create, run and destroy.
  */
 #ifndef RF_CPU_POOL_H
 #define RF_CPU_POOL_H

@@ -17,12 +17,14 @@ void rf_cpu_run_embed(const rf_cpu_run *run, const rf_cpu_step *step) {
     rf_pool_barrier(pool);
 }
 
-void rf_cpu_run_norm(const rf_cpu_run *run, const rf_cpu_step *step) {
+/* Rows begin … end-1 of a NORM, and their activations where products come next. */
+static void norm_rows(const rf_cpu_run *run, const rf_cpu_step *step, uint32_t begin,
+                      uint32_t end) {
     const rf_op_norm *op = &step->op->u.norm;
     const rf_cpu_backend *b = run->backend;
-    rf_pool *pool = b->pool;
-    uint32_t n_cols = b->program->values[op->out].n_cols;
-    bool gather = b->program->values[op->in].rows != b->program->values[op->out].rows;
+    const rf_value *values = b->program->values;
+    uint32_t n_cols = values[op->out].n_cols;
+    bool gather = values[op->in].rows != values[op->out].rows;
     rf_norm_args args = {rf_cpu_vector(run, op->weight),
                          rf_cpu_vector(run, op->bias),
                          op->kind,
@@ -31,18 +33,24 @@ void rf_cpu_run_norm(const rf_cpu_run *run, const rf_cpu_step *step) {
                          op->add};
     const float *in = rf_cpu_value(run, op->in);
     float *out = rf_cpu_value(run, op->out);
-    uint32_t n = rf_cpu_rows(run, op->out), unit = rf_cpu_unit(pool, n), begin = 0, end = n;
-    rf_cpu_source source = rf_cpu_source_of(run, op->out);
-    bool own = rf_cpu_is_own(run, op->out);
-    while (own || rf_cpu_next(pool, n, unit, &begin, &end)) {
-        for (uint32_t r = begin; r < end; r++) {
-            uint32_t from = gather ? (uint32_t)run->batch->output_rows[r] : r;
-            b->plan.kernels.norm(&args, in + (size_t)from * n_cols, out + (size_t)r * n_cols);
-        }
-        rf_cpu_fill_rows(run, b->plan.ws.acts, step->fill_after, source, begin, end);
-        if (own)
-            return;
+    for (uint32_t r = begin; r < end; r++) {
+        uint32_t from = gather ? (uint32_t)run->batch->output_rows[r] : r;
+        b->plan.kernels.norm(&args, in + (size_t)from * n_cols, out + (size_t)r * n_cols);
     }
+    rf_cpu_fill_rows(run, b->plan.ws.acts, step->fill_after, rf_cpu_source_of(run, op->out), begin,
+                     end);
+}
+
+void rf_cpu_run_norm(const rf_cpu_run *run, const rf_cpu_step *step) {
+    rf_value_id out = step->op->u.norm.out;
+    rf_pool *pool = rf_cpu_run_pool(run);
+    uint32_t n = rf_cpu_rows(run, out), unit = rf_cpu_unit(pool, n), begin, end;
+    if (rf_cpu_is_own(run, out)) {
+        norm_rows(run, step, 0, n);
+        return;
+    }
+    while (rf_cpu_next(pool, n, unit, &begin, &end))
+        norm_rows(run, step, begin, end);
     rf_pool_barrier(pool);
 }
 
