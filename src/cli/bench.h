@@ -178,6 +178,11 @@ typedef struct rf_bench_report {
     bool begun;
 } rf_bench_report;
 
+/* Of n samples with this sum and sum of squares; 0 of one. */
+double rf_bench_deviation(double sum, double sum_squares, size_t n);
+/* A field of CSV (RFC 4180). */
+void rf_bench_csv_text(const char *text);
+
 RF_NODISCARD rf_status rf_bench_report_init(rf_bench_report *report, rf_bench_format format,
                                             rf_error *err);
 RF_NODISCARD rf_status rf_bench_report_add(rf_bench_report *report, const rf_bench_row *row,

@@ -18,8 +18,8 @@ static double rate(const rf_bench_row *row, uint32_t rep) {
     return (double)rf_bench_test_tokens(row->test) * 1e9 / (double)(ns ? ns : 1);
 }
 
-static double deviation(double sum, double sum_squares, uint32_t n) {
-    double variance = n > 1 ? (sum_squares - sum * sum / n) / (n - 1) : 0;
+double rf_bench_deviation(double sum, double sum_squares, size_t n) {
+    double variance = n > 1 ? (sum_squares - sum * sum / (double)n) / (double)(n - 1) : 0;
     return variance > 0 ? sqrt(variance) : 0;
 }
 
@@ -37,9 +37,9 @@ static figures figures_of(const rf_bench_row *row) {
         rf_bench_test_work(rf_model_program(row->model->model), row->setup, row->test);
     double n_tokens = (double)rf_bench_test_tokens(row->test);
     figures f = {.mean = sum / n,
-                 .deviation = deviation(sum, squares, n),
+                 .deviation = rf_bench_deviation(sum, squares, n),
                  .mean_ns = sum_ns / n,
-                 .deviation_ns = deviation(sum_ns, squares_ns, n),
+                 .deviation_ns = rf_bench_deviation(sum_ns, squares_ns, n),
                  .token_bytes = work.read_bytes / n_tokens,
                  .token_ops = work.product_ops / n_tokens};
     f.read_rate = f.token_bytes * f.mean;
@@ -240,7 +240,7 @@ static json_t *groups_json(const rf_bench_row *row, bool *ok) {
     return list;
 }
 
-static void print_csv_text(const char *text) {
+void rf_bench_csv_text(const char *text) {
     rf_out_text("\"");
     for (const char *c = text; *c; c++)
         rf_out_printf(*c == '"' ? "\"\"" : "%c", *c);
@@ -259,7 +259,7 @@ static void print_csv(json_t *object, bool names) {
         if (names)
             rf_out_text(key);
         else if (json_is_string(value))
-            print_csv_text(json_string_value(value));
+            rf_bench_csv_text(json_string_value(value));
         else if (json_is_integer(value))
             rf_out_printf("%lld", (long long)json_integer_value(value));
         else if (json_is_real(value))

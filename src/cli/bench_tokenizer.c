@@ -1,7 +1,5 @@
 #include "cli/bench_tokenizer.h"
 
-#include <math.h>
-
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cli/file_input.h"
@@ -27,8 +25,7 @@ static void add(speed *s, double value) {
 static double mean(const speed *s) { return s->sum / (double)s->n; }
 
 static double deviation(const speed *s) {
-    double n = (double)s->n, m = mean(s), variance = s->sum_of_squares / n - m * m;
-    return n > 1 && variance > 0 ? sqrt(variance * n / (n - 1)) : 0;
+    return rf_bench_deviation(s->sum, s->sum_of_squares, s->n);
 }
 
 typedef struct result {
@@ -99,14 +96,6 @@ static void add_json(json_t *list, const result *r, bool *ok) {
     rf_json_add(list, object, ok);
 }
 
-/* RFC 4180: quotes around the field, quotes inside doubled. */
-static void csv_field(const char *text) {
-    rf_out_text("\"");
-    for (const char *c = text; *c; c++)
-        rf_out_printf(*c == '"' ? "\"%c" : "%c", *c);
-    rf_out_text("\"");
-}
-
 static void print_head(rf_bench_format format) {
     if (format == RF_BENCH_FORMAT_MD)
         rf_out_text("| file | tokenizer | bytes | tokens | load, ms | encode, MB/s | decode, MB/s "
@@ -124,7 +113,7 @@ static void print_row(rf_bench_format format, const result *r) {
                       r->pre, r->n_bytes, r->n_tokens, r->load_ms, mean(&r->encode),
                       deviation(&r->encode), mean(&r->decode), deviation(&r->decode));
     } else if (format == RF_BENCH_FORMAT_CSV) {
-        csv_field(r->path);
+        rf_bench_csv_text(r->path);
         rf_out_printf(",%s,%s,%zu,%zu,%.3f,%zu,%.3f,%.3f,%.3f,%.3f\n", r->model, r->pre, r->n_bytes,
                       r->n_tokens, r->load_ms, r->encode.n, mean(&r->encode), deviation(&r->encode),
                       mean(&r->decode), deviation(&r->decode));

@@ -4,10 +4,11 @@
 
 #include "base/alloc.h"
 #include "cli/bench.h"
+#include "cli/output.h"
 #include "op/op_view.h"
 
 /* Steps of a repetition that are kept for the trace file; a table has all of them. */
-enum { MAX_KEPT = 1024, MAX_GROUPS = 256 };
+enum { MAX_KEPT = 1024, MAX_GROUPS = 256, NAME_BYTES = 128 };
 
 struct rf_bench_trace {
     const rf_program *program; /* borrowed */
@@ -166,17 +167,16 @@ const rf_bench_group *rf_bench_trace_groups(rf_bench_trace *trace, const rf_benc
 
 /* ---- the trace file ------------------------------------------------------------------------ */
 
-/* The text between quotes of a JSON string. */
-static void add_escaped(rf_buf *out, rf_str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c < 0x20 || c >= 0x7f)
-            rf_buf_printf(out, "\\u%04x", c);
-        else if (c == '"' || c == '\\')
-            rf_buf_printf(out, "\\%c", c);
-        else
-            rf_buf_put(out, (char)c);
-    }
+/* A JSON string with its quotes. */
+static void add_string(rf_buf *out, rf_str text) {
+    json_t *value = rf_json_str(text);
+    char *dumped = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
+    if (dumped)
+        rf_buf_text(out, dumped);
+    else
+        out->failed = true;
+    rf_free(dumped);
+    json_decref(value);
 }
 
 rf_status rf_bench_chrome_open(rf_bench_chrome *chrome, const char *path, rf_error *err) {
@@ -193,13 +193,15 @@ static void add_step(rf_buf *out, const rf_bench_trace *trace, uint32_t step, un
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const rf_op *op = &program->ops[i];
         rf_op_view view = rf_op_look(program, op);
-        rf_buf_printf(out, ",\n{\"name\":\"%s", rf_op_name(op->kind));
-        if (view.n_weights > 0) {
-            rf_buf_put(out, ' ');
-            add_escaped(out, short_name(program->weights[view.weights[0]].name));
-        }
+        rf_str first =
+            view.n_weights ? short_name(program->weights[view.weights[0]].name) : (rf_str){0};
+        char name[NAME_BYTES];
+        (void)snprintf(name, sizeof name, "%s%s%.*s", rf_op_name(op->kind), first.len ? " " : "",
+                       RF_STR_ARG(first));
+        rf_buf_text(out, ",\n{\"name\":");
+        add_string(out, rf_str_of(name));
         rf_buf_printf(out,
-                      "\",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":%u,\"tid\":0,\"ts\":%.3f,"
+                      ",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":%u,\"tid\":0,\"ts\":%.3f,"
                       "\"dur\":%.3f,\"args\":{\"layer\":%d,\"step\":%u}}",
                       rf_op_name(op->kind), pid, (double)(ns[i] - begun) * 1e-3,
                       (double)(ns[i + 1] - ns[i]) * 1e-3, op->layer, step);
@@ -213,10 +215,10 @@ rf_status rf_bench_chrome_add(rf_bench_chrome *chrome, const rf_bench_trace *tra
     rf_buf text;
     rf_buf_init(&text, STEP_BYTES);
     rf_buf_printf(&text,
-                  "%s\n{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%u,\"args\":{\"name\":\"",
+                  "%s\n{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%u,\"args\":{\"name\":",
                   pid > 1 ? "," : "", pid);
-    add_escaped(&text, rf_str_of(title));
-    rf_buf_text(&text, "\"}}");
+    add_string(&text, rf_str_of(title));
+    rf_buf_text(&text, "}}");
     rf_status status = RF_OK;
     for (uint32_t s = 0; s < trace->n_kept && status == RF_OK; s++) {
         add_step(&text, trace, s, pid);
