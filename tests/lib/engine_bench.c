@@ -114,6 +114,17 @@ void bench_free_records(bench *b) {
         free(b->records[i].rows);
 }
 
+bool bench_begin(bench *b, tiny_program *tiny, uint64_t seed) {
+    memset(b, 0, sizeof *b);
+    b->program = &tiny->program;
+    return tiny_program_open(tiny, seed, RF_QTYPE_F32);
+}
+
+void bench_end(bench *b, tiny_program *tiny) {
+    bench_free_records(b);
+    tiny_program_close(tiny);
+}
+
 void bench_run_alone(bench *b) {
     b->compares = false;
     rf_engine_options options = {.n_ctx = MAX_TOKENS, .max_seqs = 1};

@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "tests/lib/faulty_backend.h"
+#include "tests/lib/tiny_program.h"
 
 enum { N_REQUESTS = 24, MAX_TOKENS = 160, N_MIXES = 4 };
 
@@ -31,6 +32,10 @@ typedef struct bench {
     bool compares;     /* rows must equal those that are there */
     uint32_t n_differ;
 } bench;
+
+/* A bench that runs the tiny program with weights of a seed; false: no memory. */
+bool bench_begin(bench *b, tiny_program *tiny, uint64_t seed);
+void bench_end(bench *b, tiny_program *tiny); /* and its records */
 
 /* Differing rows and tokens count in n_differ while b->compares. */
 void bench_open(bench *b, const rf_engine_options *options, uint32_t n_threads);

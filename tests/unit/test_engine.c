@@ -40,14 +40,11 @@ static void test_independence(void **state) {
     (void)state;
     static bench b;
     tiny_program tiny;
-    assert_true(tiny_program_open(&tiny, 5, RF_QTYPE_F32));
-    memset(&b, 0, sizeof b);
-    b.program = &tiny.program;
+    assert_true(bench_begin(&b, &tiny, 5));
     bench_make_records(&b, 1, true);
     bench_run_alone(&b);
     run_mixes(&b, "tiny");
-    bench_free_records(&b);
-    tiny_program_close(&tiny);
+    bench_end(&b, &tiny);
 }
 
 static void test_independence_of_golden_models(void **state) {
@@ -73,9 +70,7 @@ static void test_scores_and_embeddings(void **state) {
     (void)state;
     static bench b;
     tiny_program tiny;
-    assert_true(tiny_program_open(&tiny, 6, RF_QTYPE_F32));
-    memset(&b, 0, sizeof b);
-    b.program = &tiny.program;
+    assert_true(bench_begin(&b, &tiny, 6));
     bench_make_records(&b, 9, true);
     rf_engine_options options = {.n_ctx = MAX_TOKENS, .batch_tokens = 20, .max_seqs = 4};
     bench_open(&b, &options, 1);
@@ -127,17 +122,14 @@ static void test_scores_and_embeddings(void **state) {
     event = bench_next(&b);
     assert_memory_equal(event.embedding, first[RF_POOL_CLS], sizeof first[0]);
     bench_close(&b);
-    bench_free_records(&b);
-    tiny_program_close(&tiny);
+    bench_end(&b, &tiny);
 }
 
 static void test_choices_and_alternatives(void **state) {
     (void)state;
     static bench b;
     tiny_program tiny;
-    assert_true(tiny_program_open(&tiny, 7, RF_QTYPE_F32));
-    memset(&b, 0, sizeof b);
-    b.program = &tiny.program;
+    assert_true(bench_begin(&b, &tiny, 7));
     rf_engine_options options = {.n_ctx = MAX_TOKENS, .kv_tokens = 400, .max_seqs = 6};
     bench_open(&b, &options, 1);
     b.first_id = 1000;
@@ -180,7 +172,7 @@ static void test_choices_and_alternatives(void **state) {
     assert_memory_equal(again, got[0], n * sizeof again[0]);
     assert_int_equal(event.n_cached, 69);
     bench_close(&b);
-    tiny_program_close(&tiny);
+    bench_end(&b, &tiny);
 }
 
 int main(void) {

@@ -18,9 +18,7 @@ static void test_failing_calls(void **state) {
     (void)state;
     static bench b;
     tiny_program tiny;
-    assert_true(tiny_program_open(&tiny, 8, RF_QTYPE_F32));
-    memset(&b, 0, sizeof b);
-    b.program = &tiny.program;
+    assert_true(bench_begin(&b, &tiny, 8));
     bench_make_records(&b, 4, true);
     bench_run_alone(&b);
     uint32_t n_failed = 0, n_whole = 0;
@@ -42,17 +40,14 @@ static void test_failing_calls(void **state) {
         bench_close(&b);
     }
     assert_true(n_failed > 0 && n_whole > 100);
-    bench_free_records(&b);
-    tiny_program_close(&tiny);
+    bench_end(&b, &tiny);
 }
 
 static void test_nan_ends_one_request(void **state) {
     (void)state;
     static bench b;
     tiny_program tiny;
-    assert_true(tiny_program_open(&tiny, 8, RF_QTYPE_F32));
-    memset(&b, 0, sizeof b);
-    b.program = &tiny.program;
+    assert_true(bench_begin(&b, &tiny, 8));
     bench_make_records(&b, 4, true);
     bench_run_alone(&b);
     b.records[5].prompt[b.records[5].n_prompt - 1] = 49; /* no other prompt ends so */
@@ -70,8 +65,7 @@ static void test_nan_ends_one_request(void **state) {
         assert_int_equal(b.records[i].finish, ends_so ? RF_FINISH_FAILED : RF_FINISH_LENGTH);
     }
     bench_close(&b);
-    bench_free_records(&b);
-    tiny_program_close(&tiny);
+    bench_end(&b, &tiny);
 }
 
 static void test_cancel_refuse_and_shutdown(void **state) {
@@ -80,9 +74,7 @@ static void test_cancel_refuse_and_shutdown(void **state) {
     tiny_program tiny;
     rf_error err = {0};
     uint64_t id;
-    assert_true(tiny_program_open(&tiny, 8, RF_QTYPE_F32));
-    memset(&b, 0, sizeof b);
-    b.program = &tiny.program;
+    assert_true(bench_begin(&b, &tiny, 8));
     bench_make_records(&b, 4, false);
     rf_engine_options options = {
         .n_ctx = MAX_TOKENS, .kv_tokens = 96, .max_seqs = 2, .max_waiting = 4};
@@ -117,7 +109,7 @@ static void test_cancel_refuse_and_shutdown(void **state) {
         (void)bench_submit(&b, &request);
     bench_close(&b); /* with a full batch */
     assert_int_equal(rf_alloc_n_forbidden(), 0);
-    tiny_program_close(&tiny);
+    bench_end(&b, &tiny);
 }
 
 static void test_memory_failures(void **state) {

@@ -12,19 +12,7 @@
 #include "base/alloc.h"
 #include "gguf/writer.h"
 #include "model/imatrix.h"
-
-static char path[] = "/tmp/rf_test_imatrix_XXXXXX";
-
-static int make_path(void **state) {
-    (void)state;
-    int fd = mkstemp(path);
-    return fd < 0 ? -1 : close(fd);
-}
-
-static int drop_path(void **state) {
-    (void)state;
-    return unlink(path);
-}
+#include "tests/lib/temp_path.h"
 
 typedef struct sample {
     float sums[2][4], counts[2];
@@ -47,7 +35,7 @@ static void write_sample(const sample *s) {
                           sizeof s->sums);
     rf_gguf_writer_tensor(writer, rf_str_of(s->counts_name), 0, 2, ne_counts, s->counts,
                           s->n_counts * sizeof *s->counts);
-    if (rf_gguf_writer_finish(writer, path, &err) != RF_OK)
+    if (rf_gguf_writer_finish(writer, temp_path, &err) != RF_OK)
         fail_msg("%s", err.text);
     rf_gguf_writer_destroy(writer);
 }
@@ -59,7 +47,7 @@ static void means(void **state) {
     const float *found = NULL;
     static const float want[2][4] = {{1, 2, 0, 4}, {1, 1, 1, 1}}; /* no count: all alike */
     write_sample(&sound);
-    assert_int_equal(rf_imatrix_open(path, &imatrix, &err), RF_OK);
+    assert_int_equal(rf_imatrix_open(temp_path, &imatrix, &err), RF_OK);
     assert_int_equal(rf_imatrix_n_entries(imatrix), 1);
     assert_int_equal(rf_imatrix_n_chunks(imatrix), 7);
     assert_true(rf_str_is(rf_imatrix_dataset(imatrix), "text.txt"));
@@ -80,7 +68,7 @@ static void refuses(sample s, const char *says) {
     rf_error err = {0};
     rf_imatrix *imatrix = NULL;
     write_sample(&s);
-    assert_int_equal(rf_imatrix_open(path, &imatrix, &err), RF_ERR_INVALID);
+    assert_int_equal(rf_imatrix_open(temp_path, &imatrix, &err), RF_ERR_INVALID);
     assert_null(imatrix);
     if (!strstr(err.text, says))
         fail_msg("\"%s\" does not say \"%s\"", err.text, says);
@@ -119,7 +107,7 @@ static void memory_runs_out(void **state) {
         size_t before = rf_alloc_live_bytes();
         assert_true(n < 1000);
         rf_alloc_fail_at(n, 0);
-        status = rf_imatrix_open(path, &imatrix, &err);
+        status = rf_imatrix_open(temp_path, &imatrix, &err);
         rf_alloc_fail_at(0, 0);
         assert_true(status == RF_OK || status == RF_ERR_NO_MEMORY);
         rf_imatrix_close(imatrix);
@@ -133,5 +121,5 @@ int main(void) {
         cmocka_unit_test(bad_values),
         cmocka_unit_test(memory_runs_out),
     };
-    return cmocka_run_group_tests(tests, make_path, drop_path);
+    return cmocka_run_group_tests(tests, temp_path_make, temp_path_drop);
 }

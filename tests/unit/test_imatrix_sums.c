@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "model/imatrix.h"
 #include "model/imatrix_sums.h"
+#include "tests/lib/temp_path.h"
 
 /* A tensor of gate and up with its two views, experts, a norm and the output matrix. */
 enum { BOTH, GATE, UP, EXPERTS, NORM, OUTPUT, N_WEIGHTS };
@@ -24,19 +25,6 @@ static const rf_weight weights[N_WEIGHTS] = {
     {.name = {"output.weight", 13}, .n_cols = 4, .n_rows = 9, .n_experts = 1}};
 static const rf_program program = {.n_weights = N_WEIGHTS, .weights = weights};
 static const float rows[8] = {1, -2, 3, 0, 5, 6, -7, 8};
-
-static char path[] = "/tmp/rf_test_imatrix_sums_XXXXXX";
-
-static int make_path(void **state) {
-    (void)state;
-    int fd = mkstemp(path);
-    return fd < 0 ? -1 : close(fd);
-}
-
-static int drop_path(void **state) {
-    (void)state;
-    return unlink(path);
-}
 
 static void see_all(const rf_imatrix_sums *sums) {
     const rf_observer *observer = rf_imatrix_sums_observer(sums);
@@ -57,7 +45,7 @@ static rf_status write_sums(bool with_output, rf_error *err) {
     if (status != RF_OK)
         return status;
     see_all(sums);
-    status = rf_imatrix_sums_write(sums, &source, path, err);
+    status = rf_imatrix_sums_write(sums, &source, temp_path, err);
     rf_imatrix_sums_destroy(sums);
     return status;
 }
@@ -77,7 +65,7 @@ static void the_reader_finds_the_means(void **state) {
         rf_error err = {0};
         rf_imatrix *imatrix = NULL;
         if (write_sums(with_output, &err) != RF_OK ||
-            rf_imatrix_open(path, &imatrix, &err) != RF_OK)
+            rf_imatrix_open(temp_path, &imatrix, &err) != RF_OK)
             fail_msg("%s", err.text);
         assert_int_equal(rf_imatrix_n_entries(imatrix), 2 + with_output);
         assert_int_equal(rf_imatrix_n_chunks(imatrix), 7);
@@ -103,7 +91,7 @@ static void overflow_is_refused(void **state) {
     assert_int_equal(rf_imatrix_sums_create(&program, false, &sums, &err), RF_OK);
     const rf_observer *observer = rf_imatrix_sums_observer(sums);
     observer->see(observer->user, GATE, 0, huge, 1);
-    assert_int_equal(rf_imatrix_sums_write(sums, &source, path, &err), RF_ERR_INVALID);
+    assert_int_equal(rf_imatrix_sums_write(sums, &source, temp_path, &err), RF_ERR_INVALID);
     assert_non_null(strstr(err.text, "blk.0.ffn_up.weight"));
     assert_non_null(strstr(err.text, "column 1"));
     rf_imatrix_sums_destroy(sums);
@@ -130,5 +118,5 @@ int main(void) {
         cmocka_unit_test(overflow_is_refused),
         cmocka_unit_test(failed_allocations_leave_nothing),
     };
-    return cmocka_run_group_tests(tests, make_path, drop_path);
+    return cmocka_run_group_tests(tests, temp_path_make, temp_path_drop);
 }

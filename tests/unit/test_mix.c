@@ -13,10 +13,10 @@
 #include "base/alloc.h"
 #include "gguf/writer.h"
 #include "model/mix.h"
+#include "tests/lib/temp_path.h"
 
 enum { MAX_TENSORS = 1024 };
 
-static char path[] = "/tmp/rf_test_mix_XXXXXX";
 static float zeros[512 * 16]; /* data of every tensor */
 
 typedef struct sample {
@@ -24,17 +24,6 @@ typedef struct sample {
     char names[MAX_TENSORS][48]; /* of the matrices in the golden order */
     size_t n;
 } sample;
-
-static int make_path(void **state) {
-    (void)state;
-    int fd = mkstemp(path);
-    return fd < 0 ? -1 : close(fd);
-}
-
-static int drop_path(void **state) {
-    (void)state;
-    return unlink(path);
-}
 
 static void add(sample *s, const char *name, uint64_t n_cols, uint64_t n_rows,
                 uint64_t n_matrices) {
@@ -72,8 +61,8 @@ static void start(sample *s, uint32_t n_layer, uint32_t n_head, uint32_t n_head_
 static rf_gguf *finish(sample *s) {
     rf_error err = {0};
     rf_gguf *gguf = NULL;
-    if (rf_gguf_writer_finish(s->writer, path, &err) != RF_OK ||
-        rf_gguf_open(path, NULL, &gguf, &err) != RF_OK)
+    if (rf_gguf_writer_finish(s->writer, temp_path, &err) != RF_OK ||
+        rf_gguf_open(temp_path, NULL, &gguf, &err) != RF_OK)
         fail_msg("%s", err.text);
     rf_gguf_writer_destroy(s->writer);
     return gguf;
@@ -279,5 +268,5 @@ int main(void) {
         cmocka_unit_test(fallbacks),      cmocka_unit_test(what_stays),
         cmocka_unit_test(hostile_layers), cmocka_unit_test(names),
     };
-    return cmocka_run_group_tests(tests, make_path, drop_path);
+    return cmocka_run_group_tests(tests, temp_path_make, temp_path_drop);
 }
