@@ -18,8 +18,7 @@ typedef struct splitting {
 /* Cuts before a tensor that would make the part too many or too large; one tensor always fits. */
 static rf_status plan(splitting *job, rf_error *err) {
     uint64_t most_tensors = (uint64_t)rf_opt_int(job->options, RF_OPT_SPLIT_MAX_TENSORS);
-    uint64_t most_bytes = (uint64_t)rf_opt_int(job->options, RF_OPT_SPLIT_MAX_SIZE) << 20,
-             bytes = 0;
+    uint64_t most_bytes = (uint64_t)rf_opt_int(job->options, RF_OPT_SPLIT_MAX_SIZE), bytes = 0;
     size_t n = rf_gguf_n_tensors(job->in);
     job->n_parts = 1;
     for (size_t i = 0; i < n; i++) {

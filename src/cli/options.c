@@ -103,6 +103,7 @@ void rf_option_describe(const rf_option *option, rf_buf *out) {
         if (option->most < 0x1p53)
             rf_buf_printf(out, " to %.0f", option->most);
         return;
+    case RF_OPTION_SIZE: rf_buf_text(out, "a size as 400M or 2G, in decimal units"); return;
     case RF_OPTION_REAL:
         rf_buf_printf(out, "a number from %g to %g", option->least, option->most);
         return;
@@ -201,12 +202,26 @@ static bool parse_numbers(const rf_option *option, const char *text, rf_option_v
     }
 }
 
+static bool parse_size(const char *text, int64_t *bytes) {
+    char digits[24];
+    size_t n = strspn(text, "0123456789");
+    const char *unit = text + n;
+    if (n == 0 || n >= sizeof digits || (*unit && unit[1]) || !strchr("MG", *unit))
+        return false;
+    memcpy(digits, text, n);
+    digits[n] = 0;
+    int64_t factor = *unit == 'G' ? 1000000000 : 1000000;
+    return rf_number_int(digits, bytes) && !__builtin_mul_overflow(*bytes, factor, bytes);
+}
+
 static bool parse_value(const rf_option *option, const char *text, rf_option_value *value) {
     switch (option->kind) {
     case RF_OPTION_ACTION: value->on = true; return true;
     case RF_OPTION_FLAG: return parse_switch(text, &value->on);
     case RF_OPTION_INT:
         return rf_number_int(text, &value->integer) && in_range(option, (double)value->integer);
+    case RF_OPTION_SIZE:
+        return parse_size(text, &value->integer) && in_range(option, (double)value->integer);
     case RF_OPTION_REAL: return rf_number_real(text, &value->real) && in_range(option, value->real);
     case RF_OPTION_CHOICE: return parse_choice(option->value, text, &value->integer);
     case RF_OPTION_PATH: return text[0] != 0;

@@ -34,6 +34,7 @@ typedef enum rf_option_kind {
     RF_OPTION_ACTION, /* something to do instead; has no value and no variable */
     RF_OPTION_FLAG,
     RF_OPTION_INT,
+    RF_OPTION_SIZE, /* bytes, written as 400M or 2G; a number alone is M */
     RF_OPTION_REAL,
     RF_OPTION_TEXT,
     RF_OPTION_PATH,

@@ -87,8 +87,9 @@ def test_split_and_merge(tmp_path, most):
     assert weights(tmp_path / "q.gguf") == weights(TINY)
 
 
-def test_split_by_size(tmp_path, smollm):
-    ok("split", smollm, tmp_path / "m", "--split-max-tensors", "0", "--split-max-size", "20")
+@pytest.mark.parametrize("size", ["20", "20M"])
+def test_split_by_size(tmp_path, smollm, size):
+    ok("split", smollm, tmp_path / "m", "--split-max-tensors", "0", "--split-max-size", size)
     sizes = [(tmp_path / name).stat().st_size for name in parts(tmp_path)]
     assert 5 <= len(sizes) <= 8
     assert sum(size > 34 << 20 for size in sizes) == 0  # the embedding takes 30 MiB by itself
@@ -114,6 +115,8 @@ def test_failures(tmp_path):
     fails(1, "copy", tmp_path / "none.gguf", tmp_path / "out.gguf", says="none.gguf")
     fails(1, "split", TINY, tmp_path / "no" / "m", says="No such file")
     fails(2, "split", TINY, tmp_path / "m", "--split-max-tensors", "-1", says="--split-max-tensors")
+    for size in ("20X", "M", "1.5G", "-1"):
+        fails(2, "split", TINY, tmp_path / "m", "--split-max-size", size, says=["--split-max-size", "400M"])
     assert os.listdir(tmp_path) == []
 
 
