@@ -134,6 +134,9 @@ bool rf_line_editor_is_terminal(const rf_line_editor *editor) { return editor->e
 static rf_line_end read_terminal(rf_line_editor *editor, rf_buf *line) {
     HistEvent event;
     int n = 0;
+    /* el_gets prints the prompt first and takes the terminal after: what is typed between is lost
+     */
+    (void)el_set(editor->edit, EL_PREP_TERM, 1);
     const char *text = el_gets(editor->edit, &n);
     if (!text || n <= 0) {
         bool interrupted = rf_interrupted();
