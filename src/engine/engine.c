@@ -6,41 +6,13 @@
 #include "base/checked.h"
 #include "base/map.h"
 #include "engine/engine_state.h"
-#include "engine/runner.h"
 
 _Static_assert((int)RF_KV_GROUPS == (int)RF_KV_MAX_GROUPS, "a program's groups fit the cache");
 
-enum { DEFAULT_SEQS = 16, DEFAULT_WAITING = 256, DEFAULT_WAITING_CONTEXTS = 16 };
-
-/* ---- options ------------------------------------------------------------------------------- */
+enum { DEFAULT_WAITING = 256, DEFAULT_WAITING_CONTEXTS = 16, POLL_NS = 1000000 };
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise) {
     return value > 0 ? value : otherwise;
-}
-
-rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *options,
-                           rf_limits *out, rf_error *err) {
-    uint32_t seqs = or_default(options->max_seqs, DEFAULT_SEQS);
-    uint32_t batch = or_default(options->batch_tokens, 512);
-    rf_runner_options sizes = {.n_ctx = options->n_ctx,
-                               .kv_tokens = options->kv_tokens,
-                               .batch_tokens = batch > seqs ? batch : seqs,
-                               .max_seqs = seqs,
-                               .max_outputs =
-                                   or_default(options->max_outputs, seqs > 16 ? seqs : 16),
-                               .type_k = options->type_k,
-                               .type_v = options->type_v};
-    if (sizes.max_outputs < seqs)
-        sizes.max_outputs = seqs;
-    RF_TRY(rf_runner_limits(program, &sizes, out, err));
-    /* The pool is what was asked for, whatever the number of sequences: whoever lacks a block
-     * pauses. A windowed group needs no more than that either. */
-    uint64_t n_tokens = or_default(options->kv_tokens, out->max_context);
-    uint32_t pool = (uint32_t)rf_ceil_div(n_tokens, out->block_tokens);
-    for (uint32_t g = 0; g < program->n_kv_groups; g++)
-        if (program->kv_groups[g].window == 0 || out->n_blocks[g] > pool)
-            out->n_blocks[g] = pool;
-    return RF_OK;
 }
 
 /* ---- memory -------------------------------------------------------------------------------- */
@@ -109,8 +81,11 @@ static rf_status take_memory(rf_engine *engine, rf_error *err) {
         core->logits = rf_alloc_aligned(64, n_logits);
         core->hidden = rf_alloc_aligned(64, n_hidden);
     }
+    if (core->options.times_ops)
+        core->op_ns = rf_calloc((size_t)core->program->n_ops + 1, sizeof *core->op_ns);
     if (!client->requests || !core->requests || !engine->region || !engine->orders ||
-        !engine->notices || !core->logits || !core->hidden)
+        !engine->notices || !core->logits || !core->hidden ||
+        (core->options.times_ops && !core->op_ns))
         return rf_fail(err, RF_ERR_NO_MEMORY,
                        "out of memory for %u requests and steps with %u rows of %u logits",
                        client->max_requests, core->limits.max_outputs, core->program->n_vocab);
@@ -131,6 +106,7 @@ static void release(rf_engine *engine) {
     rf_free_aligned(engine->notices);
     rf_free_aligned(core->logits);
     rf_free_aligned(core->hidden);
+    rf_free(core->op_ns);
     if (engine->has_lock) {
         pthread_mutex_destroy(&engine->client.lock);
         pthread_mutex_destroy(&engine->counters_lock);
@@ -142,13 +118,16 @@ static void release(rf_engine *engine) {
 
 static void *engine_main(void *arg) {
     rf_engine *engine = arg;
-    while (!atomic_load(&engine->stop)) {
+    for (;;) {
         uint32_t heard = rf_bell_heard(&engine->core_bell);
-        rf_core_take_orders(engine);
+        if (!rf_core_take_orders(engine))
+            break;
         bool room = rf_ring_n_free(engine->notices) >= rf_core_most_notices(&engine->core);
         if (!room || !rf_core_step(engine))
             rf_bell_wait(&engine->core_bell, heard, UINT64_MAX);
     }
+    atomic_store(&engine->ended, true);
+    rf_bell_ring(&engine->client_bell);
     return NULL;
 }
 
@@ -194,13 +173,28 @@ rf_status rf_engine_create(rf_backend *backend, const rf_program *program,
     return status;
 }
 
+/* Orders are read while there is room for notices, of which nobody takes any more. */
+static void shut_down(rf_engine *engine) {
+    rf_order order = {.kind = RF_ORDER_SHUTDOWN};
+    rf_notice notice;
+    bool sent = false;
+    while (!atomic_load(&engine->ended)) {
+        uint32_t heard = rf_bell_heard(&engine->client_bell);
+        while (rf_ring_pop(engine->notices, &notice)) {
+        }
+        sent = sent || rf_ring_push(engine->orders, &order);
+        rf_bell_ring(&engine->core_bell);
+        if (!atomic_load(&engine->ended))
+            rf_bell_wait(&engine->client_bell, heard, sent ? UINT64_MAX : POLL_NS);
+    }
+    pthread_join(engine->thread, NULL);
+}
+
 void rf_engine_destroy(rf_engine *engine) {
     if (!engine)
         return;
-    atomic_store(&engine->stop, true);
-    rf_bell_ring(&engine->core_bell);
     if (engine->has_thread)
-        pthread_join(engine->thread, NULL);
+        shut_down(engine);
     engine->core.backend->api->destroy(engine->core.backend);
     release(engine);
 }

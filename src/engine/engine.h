@@ -19,8 +19,25 @@ typedef struct rf_engine rf_engine;
  * hidden is NULL when the step has none. On the engine's thread. */
 typedef void (*rf_engine_row_fn)(void *user, uint64_t id, uint32_t position, const float *logits,
                                  const float *hidden);
-/* One JSON object without an end of line. On the engine's thread. */
-typedef void (*rf_engine_step_fn)(void *user, const char *json);
+
+typedef struct rf_engine_counters {
+    rf_sched_counters sched;
+    uint64_t n_requests, n_finished, n_failed, n_cancelled, n_generated;
+    uint64_t step_ns;      /* all steps together */
+    uint64_t last_step_ns; /* the last one */
+} rf_engine_counters;
+
+/* What a step was; all of it valid during the call. On the engine's thread. */
+typedef struct rf_step_report {
+    uint64_t start_ns, ns; /* rf_clock_ns when it was planned; until its results were taken */
+    rf_status status;      /* RF_OK, or what the backend said: its requests have failed */
+    uint32_t n_decode, n_prefill, n_copies;
+    const rf_step_entry *entries;           /* sequences with rows in it: [n_entries] */
+    uint32_t n_entries, n_blocks_available; /* of the first group: free, or kept for later only */
+    const uint64_t *op_ns;              /* rf_outputs.op_ns where options.times_ops, else NULL */
+    const rf_engine_counters *counters; /* with this step */
+} rf_step_report;
+typedef void (*rf_engine_step_fn)(void *user, const rf_step_report *report);
 
 typedef struct rf_engine_options {
     uint32_t n_ctx;               /* longest request, tokens; 0 = trained */
@@ -35,6 +52,8 @@ typedef struct rf_engine_options {
     rf_engine_row_fn on_row; /* or NULL */
     rf_engine_step_fn on_step;
     void *user;
+    const rf_observer *observer; /* rf_outputs.observer, or NULL; borrowed until destroy */
+    bool times_ops;
 } rf_engine_options;
 
 /* What the options come to for a program: what rf_backend_api.plan takes. */
@@ -59,12 +78,6 @@ RF_NODISCARD rf_status rf_engine_cancel(rf_engine *engine, uint64_t id, rf_error
 /* The next event; false: none within timeout_ns (UINT64_MAX: wait for ever). */
 bool rf_engine_next(rf_engine *engine, rf_event *out, uint64_t timeout_ns);
 
-typedef struct rf_engine_counters {
-    rf_sched_counters sched;
-    uint64_t n_requests, n_finished, n_failed, n_cancelled, n_generated;
-    uint64_t step_ns;      /* all steps together */
-    uint64_t last_step_ns; /* the last one */
-} rf_engine_counters;
 rf_engine_counters rf_engine_get_counters(rf_engine *engine); /* any thread */
 const rf_limits *rf_engine_get_limits(const rf_engine *engine);
 

@@ -7,6 +7,13 @@
 
 /* ---- submit -------------------------------------------------------------------------------- */
 
+/* The first row whose result is wanted, of those that are asked for rows. */
+static uint32_t rows_from(const rf_request *request) {
+    if (request->kind == RF_REQUEST_ROWS)
+        return request->rows_from;
+    return request->scores_from ? request->scores_from - 1 : 0;
+}
+
 static rf_status check(const rf_engine *engine, const rf_request *request, rf_error *err) {
     uint32_t n_vocab = engine->core.program->n_vocab;
     if ((unsigned)request->kind >= RF_REQUEST_COUNT || (unsigned)request->pooling >= RF_POOL_COUNT)
@@ -27,21 +34,23 @@ static rf_status check(const rf_engine *engine, const rf_request *request, rf_er
         if (request->params)
             RF_TRY(rf_sample_params_validate(request->params, n_vocab, err));
     }
-    uint32_t from = request->scores_from ? request->scores_from : 1;
+    uint32_t from = rows_from(request);
+    if (request->kind == RF_REQUEST_ROWS && from >= request->n_tokens)
+        return rf_fail(err, RF_ERR_INVALID, "rows from token %u of %u, expected 0 to %u", from,
+                       request->n_tokens, request->n_tokens - 1);
     if (request->kind == RF_REQUEST_SCORE &&
-        (from >= request->n_tokens || request->n_top > RF_SAMPLE_MAX_PROBS))
+        (from + 1 >= request->n_tokens || request->n_top > RF_SAMPLE_MAX_PROBS))
         return rf_fail(err, RF_ERR_INVALID,
                        "scores from token %u of %u with %u alternatives; expected 1 to %u and at "
                        "most %d",
-                       from, request->n_tokens, request->n_top, request->n_tokens - 1,
+                       from + 1, request->n_tokens, request->n_top, request->n_tokens - 1,
                        RF_SAMPLE_MAX_PROBS);
     return RF_OK;
 }
 
 static uint64_t result_bytes(const rf_engine *engine, const rf_request *request) {
-    uint32_t from = request->scores_from ? request->scores_from : 1;
     if (request->kind == RF_REQUEST_SCORE)
-        return (uint64_t)(request->n_tokens - from) * (1 + request->n_top) *
+        return (uint64_t)(request->n_tokens - 1 - rows_from(request)) * (1 + request->n_top) *
                sizeof(rf_token_logprob);
     return request->kind == RF_REQUEST_EMBED
                ? (uint64_t)engine->core.program->n_embd * sizeof(double)
@@ -136,7 +145,7 @@ rf_status rf_engine_submit(rf_engine *engine, const rf_request *request, uint64_
                       .n_new = request->n_new,
                       .n_choices = request->n_choices ? request->n_choices : 1,
                       .n_stop = request->n_stop,
-                      .n_scores_from = request->scores_from ? request->scores_from : 1,
+                      .rows_from = rows_from(request),
                       .n_top = request->n_top,
                       .priority = request->priority,
                       .salt = request->salt,
@@ -144,6 +153,8 @@ rf_status rf_engine_submit(rf_engine *engine, const rf_request *request, uint64_
                       .pooling = request->pooling,
                       .normalise = request->normalise,
                       .params = request->params ? *request->params : rf_sample_params_default()};
+    if (order.params.seed < 0) /* one for all choices, which differ by their streams */
+        order.params.seed = rf_sample_draw_seed();
     order.n_biases = order.params.n_logit_bias;
     order.n_breakers = order.params.n_dry_breakers;
     pthread_mutex_lock(&engine->client.lock);
@@ -151,7 +162,8 @@ rf_status rf_engine_submit(rf_engine *engine, const rf_request *request, uint64_
     pthread_mutex_unlock(&engine->client.lock);
     if (status == RF_OK) {
         *out_id = order.id;
-        rf_bell_ring(&engine->core_bell);
+        if (!request->more_follow)
+            rf_bell_ring(&engine->core_bell);
     }
     return status;
 }

@@ -46,12 +46,9 @@ static rf_status make_samplers(rf_engine *engine, core_request *request,
     request->n_generated = rf_calloc(order->n_choices, sizeof *request->n_generated);
     if (!request->samplers || !request->n_generated)
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for %u choices", order->n_choices);
-    rf_sample_params one = *params;
     for (uint32_t i = 0; i < order->n_choices; i++) {
-        RF_TRY(rf_sampler_create(&one, engine->core.program->n_vocab,
+        RF_TRY(rf_sampler_create(params, engine->core.program->n_vocab,
                                  engine->core.limits.max_context, i, &request->samplers[i], err));
-        if (one.seed < 0) /* choices share a drawn seed and differ by their streams */
-            one.seed = (int64_t)rf_sampler_seed(request->samplers[0]);
         rf_sampler_prompt(request->samplers[i],
                           (const int32_t *)(void *)(engine->region + order->tokens_at),
                           order->n_tokens);
@@ -96,8 +93,10 @@ static rf_job job_of(rf_engine *engine, const core_request *request) {
     if (order->request == RF_REQUEST_GENERATE) {
         job.n_new = order->n_new;
     } else if (order->request == RF_REQUEST_SCORE) {
-        job.rows_from = order->n_scores_from - 1;
+        job.rows_from = order->rows_from;
         job.rows_to = order->n_tokens - 1;
+    } else if (order->request == RF_REQUEST_ROWS) {
+        job.rows_from = order->rows_from;
     } else if (order->pooling != RF_POOL_LAST) {
         job.rows_from = 0;
         job.rows_to = order->pooling == RF_POOL_CLS ? 1 : order->n_tokens;
@@ -141,8 +140,12 @@ static void take(rf_engine *engine, const rf_order *order) {
         rf_core_end(engine, request, RF_FINISH_FAILED, status, err.text);
 }
 
-void rf_core_take_orders(rf_engine *engine) {
+bool rf_core_take_orders(rf_engine *engine) {
     rf_order order;
-    while (rf_ring_n_free(engine->notices) > 0 && rf_ring_pop(engine->orders, &order))
+    while (rf_ring_n_free(engine->notices) > 0 && rf_ring_pop(engine->orders, &order)) {
+        if (order.kind == RF_ORDER_SHUTDOWN)
+            return false;
         take(engine, &order);
+    }
+    return true;
 }

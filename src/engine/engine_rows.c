@@ -33,8 +33,7 @@ static bool take_scores(rf_engine *engine, core_request *request, const rf_step_
     for (uint32_t i = 0; i < entry->n_outputs; i++) {
         uint32_t position = entry->first_output_position + i;
         const float *logits = core->logits + (size_t)(entry->first_output + i) * n_vocab;
-        rf_token_logprob *at =
-            scores + (size_t)(position + 1 - order->n_scores_from) * (1 + order->n_top);
+        rf_token_logprob *at = scores + (size_t)(position - order->rows_from) * (1 + order->n_top);
         if (!all_finite(logits, n_vocab))
             return refuse(request, position, "logits");
         at->token = tokens[position + 1];
@@ -64,8 +63,11 @@ static bool add_hidden(rf_engine *engine, core_request *request, const rf_step_e
 }
 
 bool rf_core_take_rows(rf_engine *engine, core_request *request, const rf_step_entry *entry) {
-    return request->order.request == RF_REQUEST_SCORE ? take_scores(engine, request, entry)
-                                                      : add_hidden(engine, request, entry);
+    switch (request->order.request) {
+    case RF_REQUEST_SCORE: return take_scores(engine, request, entry);
+    case RF_REQUEST_EMBED: return add_hidden(engine, request, entry);
+    default: return true;
+    }
 }
 
 void rf_core_finish_rows(rf_engine *engine, core_request *request) {

@@ -33,8 +33,9 @@ typedef struct engine_core {
     rf_sample_scratch *scratch;
     core_request *requests; /* [n_requests_max] */
     uint32_t n_requests_max;
-    float *logits; /* [max_outputs][n_vocab] */
-    float *hidden; /* [max_outputs][n_embd] */
+    float *logits;   /* [max_outputs][n_vocab] */
+    float *hidden;   /* [max_outputs][n_embd] */
+    uint64_t *op_ns; /* [n_ops + 1], or NULL */
     rf_engine_options options;
     rf_engine_counters counters;
 } engine_core;
@@ -56,7 +57,7 @@ struct rf_engine {
     unsigned char *region; /* owned: prompts and results */
     rf_ring *orders, *notices;
     rf_bell core_bell, client_bell;
-    atomic_bool stop;
+    atomic_bool ended; /* the core has done its last step */
     engine_client client;
     engine_core core;
     pthread_t thread;
@@ -69,8 +70,8 @@ struct rf_engine {
 uint32_t rf_core_most_notices(const engine_core *core);
 void rf_core_notify(rf_engine *engine, const rf_notice *notice);
 
-/* Takes what has been ordered. */
-void rf_core_take_orders(rf_engine *engine);
+/* Takes what has been ordered; false: to shut down. */
+bool rf_core_take_orders(rf_engine *engine);
 /* Ends a request with one notice for all its choices that are left. */
 void rf_core_end(rf_engine *engine, core_request *request, rf_finish finish, rf_status status,
                  const char *text);

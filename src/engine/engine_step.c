@@ -1,5 +1,4 @@
 /* One step: plan, copies, the backend, results, notices. Takes no memory. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +26,9 @@ static rf_status run(engine_core *core, const rf_step *step, rf_error *err) {
         wants_hidden |= entry->n_outputs > 0 && embeds;
     }
     rf_outputs outputs = {.logits = wants_logits ? core->logits : NULL,
-                          .hidden = wants_hidden ? core->hidden : NULL};
+                          .hidden = wants_hidden ? core->hidden : NULL,
+                          .op_ns = core->op_ns,
+                          .observer = core->options.observer};
     RF_TRY(api->run(core->backend, &step->batch, &outputs, err));
     for (int32_t i = 0; core->options.on_row && i < step->batch.n_seqs; i++) {
         const rf_step_entry *entry = &step->entries[i];
@@ -139,21 +140,23 @@ static void abort_step(rf_engine *engine, const rf_step *step, const rf_error *e
     end_requests(engine, &(rf_step){.batch.n_seqs = step->batch.n_seqs, .entries = step->entries});
 }
 
-static void report(rf_engine *engine, const rf_step *step, uint64_t ns) {
+static void report(rf_engine *engine, const rf_step *step, rf_status status, uint64_t start_ns) {
     const engine_core *core = &engine->core;
-    rf_sched_counters c = rf_scheduler_counters(core->sched);
-    char line[512];
-    (void)snprintf(line, sizeof line,
-                   "{\"step\":%" PRIu64 ",\"ns\":%" PRIu64
-                   ",\"decode\":%u,\"prefill\":%u,\"budget\":%u,\"running\":%u,\"paused\":%u,"
-                   "\"waiting\":%u,\"waiting_tokens\":%" PRIu64
-                   ",\"blocks_available\":%u,\"copies\":%u,\"cached_tokens\":%" PRIu64
-                   ",\"preempted\":%" PRIu64 ",\"evicted\":%" PRIu64 "}",
-                   c.n_steps, ns, step->n_decode, step->n_prefill, c.prefill_budget, c.n_running,
-                   c.n_paused, c.n_waiting, c.n_waiting_tokens,
-                   rf_kv_cache_available(rf_scheduler_cache(core->sched), 0), step->n_copies,
-                   c.n_cached_tokens, c.n_preempted, c.kv.n_evicted);
-    core->options.on_step(core->options.user, line);
+    if (!core->options.on_step)
+        return;
+    rf_step_report r = {.start_ns = start_ns,
+                        .ns = core->counters.last_step_ns,
+                        .status = status,
+                        .n_decode = step->n_decode,
+                        .n_prefill = step->n_prefill,
+                        .n_copies = step->n_copies,
+                        .entries = step->entries,
+                        .n_entries = (uint32_t)step->batch.n_seqs,
+                        .n_blocks_available =
+                            rf_kv_cache_available(rf_scheduler_cache(core->sched), 0),
+                        .op_ns = core->op_ns,
+                        .counters = &core->counters};
+    core->options.on_step(core->options.user, &r);
 }
 
 static void publish(rf_engine *engine, uint64_t ns) {
@@ -188,6 +191,7 @@ static bool step_once(rf_engine *engine) {
     if (run(core, step, &err) != RF_OK) {
         abort_step(engine, step, &err);
         publish(engine, rf_clock_ns() - start);
+        report(engine, step, err.code, start);
         return true;
     }
     for (int32_t i = 0; i < step->batch.n_seqs; i++) {
@@ -202,8 +206,7 @@ static bool step_once(rf_engine *engine) {
     rf_scheduler_commit(core->sched, ns);
     end_requests(engine, step);
     publish(engine, ns);
-    if (core->options.on_step)
-        report(engine, step, ns);
+    report(engine, step, RF_OK, start);
     return true;
 }
 

@@ -12,6 +12,7 @@ typedef enum rf_request_kind {
     RF_REQUEST_GENERATE, /* tokens that follow the prompt */
     RF_REQUEST_SCORE,    /* log-probabilities of the given tokens */
     RF_REQUEST_EMBED,    /* one vector for all of them */
+    RF_REQUEST_ROWS,     /* their rows of logits, through rf_engine_options.on_row alone */
     RF_REQUEST_COUNT
 } rf_request_kind;
 
@@ -30,6 +31,9 @@ typedef struct rf_request {
     int32_t priority;   /* greater is more urgent */
     uint64_t salt;      /* shares cached prefixes with its own salt alone */
     bool keeps_private; /* shares none */
+    /* Another request is submitted right after this one: an engine that sleeps goes on doing so, so
+     * that both begin in the same step. */
+    bool more_follow;
     /* GENERATE */
     uint32_t n_new;                 /* RF_NEW_TOKENS_MAX: as many as fit */
     uint32_t n_choices;             /* 0 = 1 */
@@ -42,6 +46,8 @@ typedef struct rf_request {
     /* EMBED */
     rf_pooling pooling;
     bool normalise; /* to length 1 */
+    /* ROWS */
+    uint32_t rows_from; /* after tokens[rows_from] and later ones */
 } rf_request;
 
 typedef enum rf_event_kind { RF_EVENT_TOKEN, RF_EVENT_FINISH } rf_event_kind;

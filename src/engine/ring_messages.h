@@ -9,14 +9,14 @@
 
 #include "engine/request.h"
 
-typedef enum rf_order_kind { RF_ORDER_SUBMIT, RF_ORDER_CANCEL } rf_order_kind;
+typedef enum rf_order_kind { RF_ORDER_SUBMIT, RF_ORDER_CANCEL, RF_ORDER_SHUTDOWN } rf_order_kind;
 
-/* To the engine. All but kind and id belong to SUBMIT. */
+/* To the engine. All but kind and id belong to SUBMIT; SHUTDOWN has neither. */
 typedef struct rf_order {
     rf_order_kind kind;
     uint64_t id;
     rf_request_kind request;
-    uint32_t n_tokens, n_new, n_choices, n_stop, n_scores_from, n_top;
+    uint32_t n_tokens, n_new, n_choices, n_stop, rows_from, n_top;
     int32_t priority;
     uint64_t salt;
     uint32_t keeps_private, pooling, normalise;

@@ -92,12 +92,11 @@ static bool copy_breakers(rf_sample_params *params) {
     return spans != NULL;
 }
 
-/* Seed -1: another one each time, from the process's random one. */
-static uint64_t draw_seed(void) {
+int64_t rf_sample_draw_seed(void) {
     static atomic_uint_fast64_t n_drawn;
     uint32_t words[4];
     rf_philox4x32(rf_hash_random_seed(), 0, atomic_fetch_add(&n_drawn, 1), words);
-    return ((uint64_t)words[1] << 32 | words[0]) >> 1;
+    return (int64_t)(((uint64_t)words[1] << 32 | words[0]) >> 1);
 }
 
 rf_status rf_sampler_create(const rf_sample_params *params, uint32_t n_vocab, uint32_t n_ctx,
@@ -109,7 +108,7 @@ rf_status rf_sampler_create(const rf_sample_params *params, uint32_t n_vocab, ui
     bool dry;
     sampler->params = *params;
     sampler->n_vocab = n_vocab;
-    sampler->seed = params->seed < 0 ? draw_seed() : (uint64_t)params->seed;
+    sampler->seed = (uint64_t)(params->seed < 0 ? rf_sample_draw_seed() : params->seed);
     sampler->stream = stream;
     sampler->mu = 2 * params->mirostat_tau;
     sampler->chosen_count = 1 / (1 - (double)params->adaptive_decay);

@@ -46,6 +46,8 @@ RF_NODISCARD rf_status rf_sampler_create(const rf_sample_params *params, uint32_
                                          rf_error *err);
 void rf_sampler_destroy(rf_sampler *sampler); /* NULL is a no-op */
 
+/* What seed -1 stands for: another one each time, from the process's random one. Any thread. */
+int64_t rf_sample_draw_seed(void);
 uint64_t rf_sampler_seed(const rf_sampler *sampler); /* the drawn one where params say -1 */
 
 /* Tokens of the prompt: penalties and DRY see them. */

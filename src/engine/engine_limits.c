@@ -1,0 +1,54 @@
+#include "base/checked.h"
+#include "engine/engine.h"
+
+/* 32 tokens: a block of one head's F16 keys (head_dim 64 to 128) is 4 to 8 KiB, one or two pages,
+ * and a sequence wastes half a block on average. */
+enum { BLOCK_TOKENS = 32, DEFAULT_BATCH = 512, DEFAULT_SEQS = 16, MAX_SEQS = 65536 };
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise) {
+    return value > 0 ? value : otherwise;
+}
+
+/*
+ * Blocks of a group's pool. Without a window: what was asked for, whatever the number of sequences;
+ * whoever lacks a block pauses. With one, a step's rows need what the first of them sees, so a
+ * sequence with n new tokens holds window - 1 + n positions, cut at both ends by blocks: no pool
+ * needs to be larger than that of all sequences.
+ */
+static uint32_t group_blocks(uint32_t window, uint32_t kv_tokens, const rf_limits *limits) {
+    uint64_t pool = rf_ceil_div(kv_tokens, BLOCK_TOKENS);
+    uint64_t seen = limits->max_seqs * (rf_ceil_div(window - 1, BLOCK_TOKENS) + 2) +
+                    rf_ceil_div(limits->max_tokens, BLOCK_TOKENS);
+    return (uint32_t)(window == 0 || seen > pool ? pool : seen);
+}
+
+rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *options,
+                           rf_limits *out, rf_error *err) {
+    uint32_t n_ctx = or_default(options->n_ctx, program->n_ctx_train);
+    uint32_t kv_tokens = or_default(options->kv_tokens, n_ctx);
+    uint32_t seqs = or_default(options->max_seqs, DEFAULT_SEQS);
+    uint32_t batch = or_default(options->batch_tokens, DEFAULT_BATCH);
+    if (n_ctx == 0 || n_ctx > INT32_MAX || batch > INT32_MAX || kv_tokens > INT32_MAX)
+        return rf_fail(err, RF_ERR_INVALID,
+                       "a context of %u, a pool of %u and a step of %u tokens; expected 1 to %d",
+                       n_ctx, kv_tokens, batch, INT32_MAX);
+    if (seqs > MAX_SEQS)
+        return rf_fail(err, RF_ERR_INVALID, "%u sequences, expected 1 to %d", seqs, MAX_SEQS);
+    if ((unsigned)options->type_k >= RF_KV_TYPE_COUNT ||
+        (unsigned)options->type_v >= RF_KV_TYPE_COUNT)
+        return rf_fail(err, RF_ERR_INVALID, "cache types %u and %u, expected 0 to %d",
+                       (unsigned)options->type_k, (unsigned)options->type_v, RF_KV_TYPE_COUNT - 1);
+    batch = batch > seqs ? batch : seqs;
+    uint32_t outputs = or_default(options->max_outputs, seqs > 16 ? seqs : 16);
+    outputs = outputs > seqs ? outputs : seqs;
+    *out = (rf_limits){.max_tokens = batch,
+                       .max_seqs = seqs,
+                       .max_outputs = outputs < batch ? outputs : batch,
+                       .max_context = n_ctx,
+                       .block_tokens = BLOCK_TOKENS,
+                       .type_k = options->type_k,
+                       .type_v = options->type_v};
+    for (uint32_t g = 0; g < program->n_kv_groups; g++)
+        out->n_blocks[g] = group_blocks(program->kv_groups[g].window, kv_tokens, out);
+    return RF_OK;
+}
