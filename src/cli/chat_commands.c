@@ -46,7 +46,6 @@ static rf_status chat_reset(rf_chat *chat, const char *argument, rf_error *err) 
     RF_TRY(refuse_argument("reset", argument, err));
     rf_conversation_truncate(&chat->conversation,
                              rf_conversation_has_system(&chat->conversation) ? 1 : 0);
-    rf_session_forget(&chat->session);
     return RF_OK;
 }
 
@@ -147,9 +146,10 @@ static rf_status chat_regen(rf_chat *chat, const char *argument, rf_error *err) 
 static rf_status chat_stats(rf_chat *chat, const char *argument, rf_error *err) {
     RF_TRY(refuse_argument("stats", argument, err));
     rf_note("%zu messages, %zu of %u tokens of context in use",
-            rf_conversation_length(&chat->conversation), chat->session.fed.n, chat->session.n_ctx);
+            rf_conversation_length(&chat->conversation),
+            chat->last.n_prompt + chat->last.n_generated, chat->session.n_ctx);
     rf_note("%zu answers, %zu tokens, %.1f tok/s", chat->n_answers, chat->n_generated,
-            chat->steps_ns > 0 ? (double)chat->n_generated * 1e9 / (double)chat->steps_ns : 0);
+            chat->steps_ns > 0 ? (double)chat->n_steps * 1e9 / (double)chat->steps_ns : 0);
     if (chat->n_answers > 0)
         rf_generation_note(&chat->session, &chat->last);
     return RF_OK;

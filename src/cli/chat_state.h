@@ -17,7 +17,8 @@ typedef struct rf_chat {
     rf_generation last; /* of the last answer */
     size_t n_answers;   /* since the start */
     size_t n_generated; /* tokens of all answers */
-    uint64_t steps_ns;  /* time of their steps */
+    size_t n_steps;     /* tokens but the first of each answer */
+    uint64_t steps_ns;  /* the time that these took */
     bool leaving;       /* /exit was typed */
 } rf_chat;
 

@@ -42,7 +42,8 @@ static rf_status run_answer(rf_chat *chat, const rf_tokens *prompt, rf_error *er
     RF_TRY(rf_generation_run(&chat->session, &chat->sampling, &generate, prompt, &chat->last, err));
     chat->n_answers++;
     chat->n_generated += chat->last.n_generated;
-    chat->steps_ns += chat->last.steps_ns;
+    chat->n_steps += rf_generation_n_steps(&chat->last);
+    chat->steps_ns += rf_generation_steps_ns(&chat->last);
     return rf_conversation_add(&chat->conversation, "assistant", rf_buf_view(&chat->answer), err);
 }
 
@@ -60,9 +61,9 @@ rf_status rf_chat_answer(rf_chat *chat, rf_error *err) {
     }
     if (status != RF_OK)
         return status;
-    if (chat->last.finish == RF_FINISH_INTERRUPTED)
+    if (chat->last.finish == RF_ANSWER_INTERRUPTED)
         rf_note("(stopped)");
-    else if (chat->last.finish == RF_FINISH_CONTEXT_FULL)
+    else if (chat->last.finish == RF_ANSWER_CONTEXT_FULL)
         rf_note("(the context of %u tokens is full; /reset starts anew)", chat->session.n_ctx);
     if (rf_note_is_terminal() && !rf_opt_on(&chat->cli->options, RF_OPT_QUIET))
         rf_generation_note(&chat->session, &chat->last);

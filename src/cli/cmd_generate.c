@@ -59,7 +59,7 @@ static json_t *logprob_json(const job *j, int32_t token, double logprob, bool *o
     return item;
 }
 
-static rf_status keep_token(void *user, const rf_sampled *sampled, rf_error *err) {
+static rf_status keep_token(void *user, const rf_event *sampled, rf_error *err) {
     job *j = user;
     bool ok = rf_tokens_push(&j->tokens, sampled->token);
     if (j->sampling.params.n_probs > 0) {
@@ -117,7 +117,7 @@ static rf_status print_json(const job *j, const rf_generation *generation, rf_er
     rf_json_set(object, "text", rf_json_str(rf_buf_view(&j->answer)), &ok);
     rf_json_set(object, "ids", ids_json(&j->tokens, &ok), &ok);
     rf_json_set(object, "prompt_ids", ids_json(&j->prompt_tokens, &ok), &ok);
-    rf_json_set(object, "finish_reason", json_string(rf_finish_name(generation->finish)), &ok);
+    rf_json_set(object, "finish_reason", json_string(rf_answer_end_name(generation->finish)), &ok);
     rf_json_set(object, "seed", json_integer((json_int_t)generation->seed), &ok);
     if (j->sampling.params.n_probs > 0)
         rf_json_set(object, "logprobs", json_incref(j->logprobs), &ok);
@@ -170,7 +170,7 @@ static rf_status answer(job *j, rf_error *err) {
         note_logprobs(j);
     if (!rf_opt_on(options, RF_OPT_QUIET))
         rf_generation_note(&j->session, &generation);
-    return generation.finish == RF_FINISH_INTERRUPTED
+    return generation.finish == RF_ANSWER_INTERRUPTED
                ? rf_fail(err, RF_ERR_INTERRUPTED, "interrupted")
                : RF_OK;
 }

@@ -20,25 +20,17 @@ typedef struct collecting {
     bool with_output;
 } collecting;
 
-static rf_status ignore_rows(void *user, size_t first, size_t n_rows, const float *logits,
-                             rf_error *err) {
-    (void)user;
-    (void)first;
-    (void)n_rows;
-    (void)logits;
-    (void)err;
-    return RF_OK;
-}
-
 static rf_status run_chunk(collecting *c, int32_t *chunk, rf_error *err) {
     const rf_token_roles *roles = rf_tokenizer_roles(c->session.tokenizer);
-    const float *unused;
+    uint32_t n_ctx = c->session.n_ctx;
     if (roles->add_bos && roles->bos >= 0)
         chunk[0] = roles->bos;
-    rf_session_forget(&c->session);
-    if (c->with_output)
-        return rf_session_feed_rows(&c->session, chunk, c->session.n_ctx, ignore_rows, NULL, err);
-    return rf_session_feed(&c->session, chunk, c->session.n_ctx, RF_WANT_NONE, &unused, err);
+    rf_request request = {.kind = RF_REQUEST_ROWS,
+                          .tokens = chunk,
+                          .n_tokens = n_ctx,
+                          .keeps_private = true, /* every token is to be seen */
+                          .rows_from = c->with_output ? 0 : n_ctx - 1};
+    return rf_session_run(&c->session, &request, NULL, NULL, err);
 }
 
 static rf_status run_chunks(rf_cli *cli, collecting *c, const char *out, rf_error *err) {
@@ -58,8 +50,8 @@ static rf_status run_chunks(rf_cli *cli, collecting *c, const char *out, rf_erro
         n_chunks = (size_t)asked;
     RF_TRY(
         rf_imatrix_sums_create(rf_model_program(c->session.model), c->with_output, &c->sums, err));
+    c->session.observer = rf_imatrix_sums_observer(c->sums);
     RF_TRY(rf_session_start(cli, &c->session, err));
-    rf_runner_observe(c->session.runner, rf_imatrix_sums_observer(c->sums));
     bool quiet = rf_opt_on(options, RF_OPT_QUIET);
     if (!quiet)
         rf_progress_begin("collecting");

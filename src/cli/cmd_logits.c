@@ -112,13 +112,14 @@ static rf_status choose_ids(job *j, rf_error *err) {
     return RF_OK;
 }
 
-static rf_status keep_rows(void *user, size_t first, size_t n_rows, const float *logits,
-                           rf_error *err) {
+/* The main thread waits meanwhile. */
+static void keep_row(void *user, uint64_t id, uint32_t position, const float *logits,
+                     const float *hidden) {
     job *j = user;
     size_t n_vocab = rf_session_n_vocab(&j->session);
-    (void)err;
-    memcpy(j->logits + first * n_vocab, logits, n_rows * n_vocab * sizeof *logits);
-    return RF_OK;
+    (void)id;
+    (void)hidden;
+    memcpy(j->logits + position * n_vocab, logits, n_vocab * sizeof *logits);
 }
 
 static rf_status write_file(const job *j, const char *path, rf_error *err) {
@@ -185,6 +186,8 @@ static rf_status run(job *j, rf_error *err) {
     if (rf_opt_given(options, RF_OPT_TOLERANCE) && !rf_opt_given(options, RF_OPT_COMPARE))
         return rf_fail(err, RF_ERR_USAGE, "--tolerance: expected --compare FILE beside it");
     j->session.wants_all_rows = true;
+    j->session.on_row = keep_row;
+    j->session.user = j;
     RF_TRY(given_ids(j, err));
     RF_TRY(rf_session_open(j->cli, &j->session, false, err));
     RF_TRY(choose_ids(j, err));
@@ -196,7 +199,9 @@ static rf_status run(job *j, rf_error *err) {
     if (!j->logits)
         return no_memory(err);
     RF_TRY(rf_session_start(j->cli, &j->session, err));
-    RF_TRY(rf_session_feed_rows(&j->session, j->ids, j->n_ids, keep_rows, j, err));
+    rf_request request = {
+        .kind = RF_REQUEST_ROWS, .tokens = j->ids, .n_tokens = (uint32_t)j->n_ids};
+    RF_TRY(rf_session_run(&j->session, &request, NULL, NULL, err));
     if (path)
         RF_TRY(write_file(j, path, err));
     if (j->wanted)

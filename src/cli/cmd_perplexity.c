@@ -17,33 +17,18 @@ typedef struct measure {
     rf_session session;
     rf_buf text;
     rf_tokens tokens;
-    const int32_t *window; /* tokens of the current one */
     double sum, sum_squares;
     size_t n_scored;
     json_t *running; /* perplexity after each window */
 } measure;
 
-static double negative_logprob(const float *logits, uint32_t n_vocab, int32_t token) {
-    float best = logits[0];
-    for (uint32_t i = 1; i < n_vocab; i++)
-        best = logits[i] > best ? logits[i] : best;
-    double sum = 0;
-    for (uint32_t i = 0; i < n_vocab; i++)
-        sum += exp((double)(logits[i] - best));
-    return log(sum) + (double)best - (double)logits[token];
-}
-
-static rf_status score(void *user, size_t first, size_t n_rows, const float *logits,
-                       rf_error *err) {
+static rf_status take_scores(void *user, const rf_event *event, bool *enough, rf_error *err) {
     measure *m = user;
-    uint32_t n_vocab = rf_session_n_vocab(&m->session), n_ctx = m->session.n_ctx;
-    for (size_t r = 0; r < n_rows; r++) {
-        size_t row = n_ctx / 2 + first + r;
-        if (row + 1 >= n_ctx)
-            break;
-        double value = negative_logprob(logits + r * n_vocab, n_vocab, m->window[row + 1]);
-        if (!isfinite(value))
-            return rf_fail(err, RF_ERR_INVALID, "row %zu: the logits are not finite", row);
+    uint32_t n_ctx = m->session.n_ctx;
+    (void)enough;
+    (void)err;
+    for (uint32_t i = 0; event->scores && i < n_ctx - n_ctx / 2 - 1; i++) {
+        double value = -(double)event->scores[i].logprob;
         m->sum += value;
         m->sum_squares += value * value;
         m->n_scored++;
@@ -53,14 +38,14 @@ static rf_status score(void *user, size_t first, size_t n_rows, const float *log
 
 static rf_status run_window(measure *m, int32_t *window, rf_error *err) {
     const rf_token_roles *roles = rf_tokenizer_roles(m->session.tokenizer);
-    uint32_t n_ctx = m->session.n_ctx, half = n_ctx / 2;
     if (roles->add_bos && roles->bos >= 0)
         window[0] = roles->bos;
-    m->window = window;
-    rf_session_forget(&m->session);
-    const float *unused;
-    RF_TRY(rf_session_feed(&m->session, window, half, RF_WANT_NONE, &unused, err));
-    return rf_session_feed_rows(&m->session, window + half, n_ctx - half, score, m, err);
+    rf_request request = {.kind = RF_REQUEST_SCORE,
+                          .tokens = window,
+                          .n_tokens = m->session.n_ctx,
+                          .keeps_private = true,
+                          .scores_from = m->session.n_ctx / 2 + 1};
+    return rf_session_run(&m->session, &request, take_scores, m, err);
 }
 
 /* Deviation of the perplexity that the spread of the scores implies. */

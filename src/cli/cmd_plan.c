@@ -66,8 +66,8 @@ rf_status rf_cmd_plan(rf_cli *cli, rf_error *err) {
     rf_memory_plan plan;
     rf_status status = rf_session_open(cli, &session, false, err);
     if (status == RF_OK) {
-        rf_runner_options options = rf_session_runner_options(cli, &session);
-        status = rf_runner_limits(rf_model_program(session.model), &options, &limits, err);
+        rf_engine_options options = rf_session_engine_options(cli, &session);
+        status = rf_engine_limits(rf_model_program(session.model), &options, &limits, err);
     }
     if (status == RF_OK)
         status = rf_session_backend(cli, (uint32_t)rf_opt_int(&cli->options, RF_OPT_THREADS),

@@ -13,22 +13,19 @@ typedef struct answer {
     rf_session *session;
     const rf_generation_options *options;
     rf_generation *result;
-    rf_sampler *sampler;
-    rf_sample_scratch *scratch;
     rf_detokenizer detokenizer;
     rf_stop_scan scan;
     rf_buf piece, shown; /* text of one token; text that is final */
-    const float *logits; /* of the next token */
     uint64_t begun_ns;
 } answer;
 
-const char *rf_finish_name(rf_finish finish) {
+const char *rf_answer_end_name(rf_answer_end end) {
     static const char *const names[] = {
 #define X(id, name) name,
-#include "cli/finish.def"
+#include "cli/answer_ends.def"
 #undef X
     };
-    return names[finish];
+    return names[end];
 }
 
 rf_status rf_generation_check_stops(const rf_option_value *stops, rf_error *err) {
@@ -60,66 +57,72 @@ static rf_status show_token(answer *a, int32_t token, rf_error *err) {
     return show(a, err);
 }
 
-/* Chooses and shows one token. *done is set when the answer ends with it. */
-static rf_status take_token(answer *a, int32_t *token, bool *done, rf_error *err) {
-    rf_sampled sampled;
-    RF_TRY(rf_sampler_sample(a->sampler, a->scratch, a->logits, NULL, &sampled, err));
-    rf_sampler_accept(a->sampler, sampled.token);
-    *token = sampled.token;
+static rf_status take_token(answer *a, const rf_event *event, bool *enough, rf_error *err) {
+    a->result->last_ns = rf_clock_ns() - a->begun_ns;
     if (a->result->n_generated++ == 0)
-        a->result->first_ns = rf_clock_ns() - a->begun_ns;
+        a->result->first_ns = a->result->last_ns;
     if (a->options->on_token)
-        RF_TRY(a->options->on_token(a->options->user, &sampled, err));
-    *done = true;
-    if (!a->options->ignore_eos && rf_tokenizer_is_eog(a->session->tokenizer, sampled.token)) {
-        a->result->finish = RF_FINISH_END_TOKEN;
+        RF_TRY(a->options->on_token(a->options->user, event, err));
+    if (!a->options->ignore_eos && rf_tokenizer_is_eog(a->session->tokenizer, event->token)) {
+        a->result->finish = RF_ANSWER_END_TOKEN;
         return RF_OK;
     }
-    RF_TRY(show_token(a, sampled.token, err));
-    if (a->scan.found)
-        a->result->finish = RF_FINISH_STOP_TEXT;
-    else if (a->options->n_predict >= 0 && a->result->n_generated >= (size_t)a->options->n_predict)
-        a->result->finish = RF_FINISH_LENGTH;
-    else if (a->session->fed.n >= a->session->n_ctx)
-        a->result->finish = RF_FINISH_CONTEXT_FULL;
-    else
-        *done = false;
+    RF_TRY(show_token(a, event->token, err));
+    if (a->scan.found) {
+        a->result->finish = RF_ANSWER_STOP_TEXT;
+        *enough = true;
+    }
     return RF_OK;
 }
 
-static rf_status answer_prompt(answer *a, const rf_tokens *prompt, rf_error *err) {
-    rf_session *session = a->session;
-    size_t kept = rf_session_reuse(session, prompt->ids, prompt->n);
-    a->result->n_prompt = prompt->n;
-    a->result->n_cached = kept;
-    a->begun_ns = rf_clock_ns();
-    RF_TRY(rf_session_feed(session, prompt->ids + kept, prompt->n - kept, RF_WANT_LAST, &a->logits,
-                           err));
-    a->result->prompt_ns = rf_clock_ns() - a->begun_ns;
-    bool done = a->options->n_predict == 0;
-    while (!done) {
-        int32_t token;
-        RF_TRY(take_token(a, &token, &done, err));
-        if (done)
-            break;
-        uint64_t from = rf_clock_ns();
-        RF_TRY(rf_session_feed(session, &token, 1, RF_WANT_LAST, &a->logits, err));
-        a->result->steps_ns += rf_clock_ns() - from;
-        a->result->n_steps++;
-    }
+static rf_status take_event(void *user, const rf_event *event, bool *enough, rf_error *err) {
+    answer *a = user;
+    if (event->kind == RF_EVENT_TOKEN)
+        return take_token(a, event, enough, err);
+    a->result->n_cached = event->n_cached;
+    bool all = (int64_t)a->result->n_generated == a->options->n_predict;
+    if (event->finish == RF_FINISH_LENGTH && !all)
+        a->result->finish = RF_ANSWER_CONTEXT_FULL;
     return RF_OK;
+}
+
+/* Without tokens to generate, the prompt alone is run. */
+static rf_request request_of(const answer *a, const rf_sample_params *params,
+                             const rf_tokens *prompt) {
+    rf_request request = {.kind = RF_REQUEST_GENERATE,
+                          .tokens = prompt->ids,
+                          .n_tokens = (uint32_t)prompt->n,
+                          .n_new = RF_NEW_TOKENS_MAX,
+                          .params = params};
+    int64_t room = (int64_t)a->session->n_ctx - (int64_t)prompt->n, n = a->options->n_predict;
+    if (n >= 0 && n <= room)
+        request.n_new = (uint32_t)n;
+    if (n == 0) {
+        request.kind = RF_REQUEST_ROWS;
+        request.rows_from = request.n_tokens - 1;
+    }
+    if (!a->options->ignore_eos) {
+        size_t n_eog;
+        request.stop_tokens = rf_tokenizer_eog(a->session->tokenizer, &n_eog);
+        request.n_stop = (uint32_t)n_eog;
+    }
+    return request;
 }
 
 static rf_status run(answer *a, const rf_sampling *sampling, const rf_tokens *prompt,
                      rf_error *err) {
-    uint32_t n_vocab = rf_session_n_vocab(a->session);
-    RF_TRY(rf_sample_scratch_create(n_vocab, &a->scratch, err));
-    RF_TRY(rf_sampler_create(&sampling->params, n_vocab, a->session->n_ctx, 0, &a->sampler, err));
-    a->result->seed = rf_sampler_seed(a->sampler);
-    rf_sampler_prompt(a->sampler, prompt->ids, (uint32_t)prompt->n);
-    rf_status status = answer_prompt(a, prompt, err);
+    rf_sample_params params = sampling->params;
+    if (params.seed < 0)
+        params.seed = rf_sample_draw_seed();
+    a->result->seed = (uint64_t)params.seed;
+    a->result->n_prompt = prompt->n;
+    rf_request request = request_of(a, &params, prompt);
+    a->begun_ns = rf_clock_ns();
+    rf_status status = rf_session_run(a->session, &request, take_event, a, err);
+    if (a->result->n_generated == 0)
+        a->result->first_ns = a->result->last_ns = rf_clock_ns() - a->begun_ns;
     if (status == RF_ERR_INTERRUPTED) {
-        a->result->finish = RF_FINISH_INTERRUPTED;
+        a->result->finish = RF_ANSWER_INTERRUPTED;
         status = RF_OK;
     }
     if (status != RF_OK)
@@ -135,13 +138,14 @@ static rf_status run(answer *a, const rf_sampling *sampling, const rf_tokens *pr
 rf_status rf_generation_run(rf_session *session, const rf_sampling *sampling,
                             const rf_generation_options *options, const rf_tokens *prompt,
                             rf_generation *out, rf_error *err) {
-    *out = (rf_generation){.finish = RF_FINISH_LENGTH};
+    *out = (rf_generation){.finish = RF_ANSWER_LENGTH};
     if (prompt->n == 0)
         return rf_fail(err, RF_ERR_INVALID, "the prompt has no tokens, expected at least one");
-    if (prompt->n > session->n_ctx)
+    size_t most = session->n_ctx - (options->n_predict != 0);
+    if (prompt->n > most)
         return rf_fail(err, RF_ERR_LIMIT,
-                       "the prompt has %zu tokens, expected at most the context of %u", prompt->n,
-                       session->n_ctx);
+                       "the prompt has %zu tokens, expected at most %zu in the context of %u",
+                       prompt->n, most, session->n_ctx);
     answer a = {.session = session, .options = options, .result = out};
     a.detokenizer.keep_leading_space = options->continues;
     a.detokenizer.skip_special = true;
@@ -149,8 +153,6 @@ rf_status rf_generation_run(rf_session *session, const rf_sampling *sampling,
     rf_buf_init(&a.shown, 1 << 24);
     rf_stop_scan_init(&a.scan, options->stops, options->n_stops);
     rf_status status = run(&a, sampling, prompt, err);
-    rf_sampler_destroy(a.sampler);
-    rf_sample_scratch_destroy(a.scratch);
     rf_stop_scan_deinit(&a.scan);
     rf_buf_deinit(&a.piece);
     rf_buf_deinit(&a.shown);
@@ -159,8 +161,13 @@ rf_status rf_generation_run(rf_session *session, const rf_sampling *sampling,
 
 static double per_second(double n, uint64_t ns) { return ns > 0 ? n * 1e9 / (double)ns : 0; }
 
+static double steps_per_second(const rf_generation *g) {
+    return per_second((double)rf_generation_n_steps(g), rf_generation_steps_ns(g));
+}
+
 static double read_gb_s(const rf_session *session, const rf_generation *g) {
-    return per_second((double)session->step_bytes * (double)g->n_steps, g->steps_ns) / 1e9;
+    double n_steps = (double)rf_generation_n_steps(g);
+    return per_second((double)session->step_bytes * n_steps, rf_generation_steps_ns(g)) / 1e9;
 }
 
 void rf_generation_note(const rf_session *session, const rf_generation *g) {
@@ -170,9 +177,9 @@ void rf_generation_note(const rf_session *session, const rf_generation *g) {
         (void)snprintf(cached, sizeof cached, " (%zu more in the cache)", g->n_cached);
     rf_note("%sprompt %zu tokens%s, %.1f tok/s; generated %zu, %.1f tok/s; weights read at %.1f "
             "GB/s; first token after %.2f s%s",
-            rf_note_style(RF_STYLE_DIM), fed, cached, per_second((double)fed, g->prompt_ns),
-            g->n_generated, per_second((double)g->n_steps, g->steps_ns), read_gb_s(session, g),
-            (double)g->first_ns / 1e9, rf_note_style(RF_STYLE_NONE));
+            rf_note_style(RF_STYLE_DIM), fed, cached, per_second((double)fed, g->first_ns),
+            g->n_generated, steps_per_second(g), read_gb_s(session, g), (double)g->first_ns / 1e9,
+            rf_note_style(RF_STYLE_NONE));
 }
 
 json_t *rf_generation_json(const rf_session *session, const rf_generation *g, bool *ok) {
@@ -181,12 +188,10 @@ json_t *rf_generation_json(const rf_session *session, const rf_generation *g, bo
     rf_json_set(object, "prompt_tokens", json_integer((json_int_t)g->n_prompt), ok);
     rf_json_set(object, "cached_tokens", json_integer((json_int_t)g->n_cached), ok);
     rf_json_set(object, "generated_tokens", json_integer((json_int_t)g->n_generated), ok);
-    rf_json_set(object, "prompt_seconds", json_real((double)g->prompt_ns / 1e9), ok);
-    rf_json_set(object, "prompt_tokens_per_second",
-                json_real(per_second((double)fed, g->prompt_ns)), ok);
-    rf_json_set(object, "first_token_seconds", json_real((double)g->first_ns / 1e9), ok);
-    rf_json_set(object, "tokens_per_second", json_real(per_second((double)g->n_steps, g->steps_ns)),
+    rf_json_set(object, "prompt_tokens_per_second", json_real(per_second((double)fed, g->first_ns)),
                 ok);
+    rf_json_set(object, "first_token_seconds", json_real((double)g->first_ns / 1e9), ok);
+    rf_json_set(object, "tokens_per_second", json_real(steps_per_second(g)), ok);
     rf_json_set(object, "weights_gb_per_second", json_real(read_gb_s(session, g)), ok);
     return object;
 }

@@ -8,11 +8,10 @@
 #include "cpu/backend_cpu.h"
 #include "op/op_view.h"
 
-enum { DEFAULT_CTX = 4096, LOGITS_BYTES = 64 << 20 };
+enum { DEFAULT_CTX = 4096, LOGITS_BYTES = 64 << 20, POLL_NS = 50000000 };
 
 void rf_session_close(rf_session *session) {
-    rf_runner_destroy(session->runner);
-    rf_tokens_deinit(&session->fed);
+    rf_engine_destroy(session->engine);
     rf_model_destroy(session->model);
     rf_tokenizer_destroy(session->tokenizer);
     rf_gguf_close(session->gguf);
@@ -81,9 +80,9 @@ rf_status rf_session_open(rf_cli *cli, rf_session *session, bool with_tokenizer,
     return RF_OK;
 }
 
-rf_runner_options rf_session_runner_options(const rf_cli *cli, const rf_session *session) {
+rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session *session) {
     const rf_options *options = &cli->options;
-    return (rf_runner_options){
+    return (rf_engine_options){
         .n_ctx = session->n_ctx,
         .kv_tokens = (uint32_t)rf_opt_int(options, RF_OPT_KV_TOKENS),
         .batch_tokens = session->n_batch,
@@ -91,6 +90,9 @@ rf_runner_options rf_session_runner_options(const rf_cli *cli, const rf_session 
         .max_outputs = session->n_outputs,
         .type_k = (rf_kv_type)rf_opt_int(options, RF_OPT_CACHE_TYPE_K),
         .type_v = (rf_kv_type)rf_opt_int(options, RF_OPT_CACHE_TYPE_V),
+        .on_row = session->on_row,
+        .user = session->user,
+        .observer = session->observer,
     };
 }
 
@@ -125,73 +127,41 @@ rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
     rf_backend *backend = NULL;
     uint32_t n_threads = (uint32_t)rf_opt_int(&cli->options, RF_OPT_THREADS);
     RF_TRY(rf_session_backend(cli, n_threads, &backend, err));
-    rf_runner_options options = rf_session_runner_options(cli, session);
+    rf_engine_options options = rf_session_engine_options(cli, session);
     if (!rf_opt_on(&cli->options, RF_OPT_QUIET))
         rf_progress_begin("loading");
-    rf_status status = rf_runner_create(backend, rf_model_program(session->model), &options,
-                                        rf_interrupt_progress, NULL, &session->runner, err);
+    rf_interrupt_block(true);
+    rf_status status = rf_engine_create(backend, rf_model_program(session->model), &options,
+                                        rf_interrupt_progress, NULL, &session->engine, err);
+    rf_interrupt_block(false);
     rf_progress_end();
-    if (status != RF_OK) {
+    if (status != RF_OK)
         backend->api->destroy(backend);
-        return status;
-    }
-    return rf_runner_open(session->runner, &session->seq, err);
+    return status;
 }
 
-static rf_status check_room(const rf_session *session, size_t n, rf_error *err) {
-    if (n <= session->n_ctx - session->fed.n)
-        return RF_OK;
-    return rf_fail(err, RF_ERR_LIMIT, "%zu tokens do not fit into the context of %u tokens",
-                   session->fed.n + n, session->n_ctx);
-}
-
-static rf_status step(rf_session *session, const int32_t *tokens, size_t n, rf_want want,
-                      const float **logits, rf_error *err) {
-    rf_feed feed = {.seq = session->seq, .tokens = tokens, .n_tokens = (uint32_t)n, .want = want};
+static rf_status take(const rf_event *event, rf_event_fn on_event, void *user, bool *enough,
+                      rf_error *err) {
+    if (event->status != RF_OK)
+        return rf_fail(err, event->status, "%s", event->error);
     RF_TRY(rf_interrupt_check(err));
-    RF_TRY(rf_runner_step(session->runner, &feed, 1, logits, err));
-    for (size_t i = 0; i < n; i++) {
-        if (!rf_tokens_push(&session->fed, tokens[i]))
-            return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the list of tokens");
-    }
-    return RF_OK;
+    return on_event ? on_event(user, event, enough, err) : RF_OK;
 }
 
-rf_status rf_session_feed(rf_session *session, const int32_t *tokens, size_t n, rf_want want,
-                          const float **logits, rf_error *err) {
-    RF_TRY(check_room(session, n, err));
-    for (size_t at = 0; at < n;) {
-        size_t take = n - at < session->n_batch ? n - at : session->n_batch;
-        bool last = at + take == n;
-        RF_TRY(step(session, tokens + at, take, last ? want : RF_WANT_NONE, logits, err));
-        at += take;
-    }
-    return RF_OK;
-}
-
-rf_status rf_session_feed_rows(rf_session *session, const int32_t *tokens, size_t n,
-                               rf_rows_fn on_rows, void *user, rf_error *err) {
-    RF_TRY(check_room(session, n, err));
-    for (size_t at = 0; at < n;) {
-        size_t take = n - at < session->n_outputs ? n - at : session->n_outputs;
-        const float *logits = NULL;
-        RF_TRY(step(session, tokens + at, take, RF_WANT_ALL, &logits, err));
-        RF_TRY(on_rows(user, at, take, logits, err));
-        at += take;
-    }
-    return RF_OK;
-}
-
-size_t rf_session_reuse(rf_session *session, const int32_t *tokens, size_t n) {
-    size_t same = 0;
-    while (same < session->fed.n && same + 1 < n && session->fed.ids[same] == tokens[same])
-        same++;
-    rf_runner_truncate(session->runner, session->seq, (uint32_t)same);
-    session->fed.n = rf_runner_length(session->runner, session->seq);
-    return session->fed.n;
-}
-
-void rf_session_forget(rf_session *session) {
-    rf_runner_truncate(session->runner, session->seq, 0);
-    session->fed.n = 0;
+rf_status rf_session_run(rf_session *session, const rf_request *request, rf_event_fn on_event,
+                         void *user, rf_error *err) {
+    rf_status status = RF_OK;
+    rf_event event = {0};
+    rf_error ignored = {0};
+    uint64_t id;
+    bool enough = false, cancelled = false;
+    RF_TRY(rf_engine_submit(session->engine, request, &id, err));
+    do {
+        bool arrived = rf_engine_next(session->engine, &event, POLL_NS);
+        if (status == RF_OK && !enough)
+            status = arrived ? take(&event, on_event, user, &enough, err) : rf_interrupt_check(err);
+        if ((status != RF_OK || enough) && !cancelled)
+            cancelled = rf_engine_cancel(session->engine, id, &ignored) == RF_OK;
+    } while (!event.last);
+    return status;
 }

@@ -70,6 +70,11 @@ bool rf_tokenizer_is_eog(const rf_tokenizer *tokenizer, int32_t id) {
     return false;
 }
 
+const int32_t *rf_tokenizer_eog(const rf_tokenizer *tokenizer, size_t *n) {
+    *n = tokenizer->vocab.n_eog;
+    return tokenizer->vocab.eog;
+}
+
 static bool is_id(const rf_tokenizer *tokenizer, int32_t id) {
     return id >= 0 && (uint32_t)id < tokenizer->vocab.n;
 }

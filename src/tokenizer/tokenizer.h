@@ -45,6 +45,8 @@ uint32_t rf_tokenizer_n_tokens(const rf_tokenizer *tokenizer);
 const rf_token_roles *rf_tokenizer_roles(const rf_tokenizer *tokenizer);
 /* True for tokens that end generation: eos, eot, eom and the known end-of-turn texts. */
 bool rf_tokenizer_is_eog(const rf_tokenizer *tokenizer, int32_t id);
+/* All of them: [*n]. */
+const int32_t *rf_tokenizer_eog(const rf_tokenizer *tokenizer, size_t *n);
 rf_token_type rf_tokenizer_type(const rf_tokenizer *tokenizer, int32_t id);
 rf_str rf_tokenizer_text(const rf_tokenizer *tokenizer, int32_t id);   /* as in the file */
 int32_t rf_tokenizer_find(const rf_tokenizer *tokenizer, rf_str text); /* -1 if absent */

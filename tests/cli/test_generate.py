@@ -84,7 +84,7 @@ def test_samplers(tiny):
 
 def test_context(tiny):
     got = json.loads(ok("generate", "-m", tiny, *RAW, "-p", "ab", "-c", "16", "--json").out)
-    assert got["finish_reason"] == "context_full" and len(got["prompt_ids"]) + len(got["ids"]) == 17
+    assert got["finish_reason"] == "context_full" and len(got["prompt_ids"]) + len(got["ids"]) == 16
     done = fails(1, "generate", "-m", tiny, *RAW, "-p", "a b c d e f g h i j k l m", "-c", "8", says="context of 8")
     assert "has 18 tokens" in done.err and "-c " in done.err
     fails(1, "generate", "-m", tiny, *RAW, "-f", ROOT / "Makefile", says="context of 512")
