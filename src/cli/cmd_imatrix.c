@@ -30,7 +30,7 @@ static rf_status run_chunk(collecting *c, int32_t *chunk, rf_error *err) {
                           .n_tokens = n_ctx,
                           .keeps_private = true, /* every token is to be seen */
                           .rows_from = c->with_output ? 0 : n_ctx - 1};
-    return rf_session_run(&c->session, &request, NULL, NULL, err);
+    return rf_session_run(&c->session, &request, 1, NULL, NULL, err);
 }
 
 static rf_status run_chunks(rf_cli *cli, collecting *c, const char *out, rf_error *err) {

@@ -201,7 +201,7 @@ static rf_status run(job *j, rf_error *err) {
     RF_TRY(rf_session_start(j->cli, &j->session, err));
     rf_request request = {
         .kind = RF_REQUEST_ROWS, .tokens = j->ids, .n_tokens = (uint32_t)j->n_ids};
-    RF_TRY(rf_session_run(&j->session, &request, NULL, NULL, err));
+    RF_TRY(rf_session_run(&j->session, &request, 1, NULL, NULL, err));
     if (path)
         RF_TRY(write_file(j, path, err));
     if (j->wanted)

@@ -45,7 +45,7 @@ static rf_status run_window(measure *m, int32_t *window, rf_error *err) {
                           .n_tokens = m->session.n_ctx,
                           .keeps_private = true,
                           .scores_from = m->session.n_ctx / 2 + 1};
-    return rf_session_run(&m->session, &request, take_scores, m, err);
+    return rf_session_run(&m->session, &request, 1, take_scores, m, err);
 }
 
 /* Deviation of the perplexity that the spread of the scores implies. */

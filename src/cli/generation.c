@@ -118,7 +118,7 @@ static rf_status run(answer *a, const rf_sampling *sampling, const rf_tokens *pr
     a->result->n_prompt = prompt->n;
     rf_request request = request_of(a, &params, prompt);
     a->begun_ns = rf_clock_ns();
-    rf_status status = rf_session_run(a->session, &request, take_event, a, err);
+    rf_status status = rf_session_run(a->session, &request, 1, take_event, a, err);
     if (a->result->n_generated == 0)
         a->result->first_ns = a->result->last_ns = rf_clock_ns() - a->begun_ns;
     if (status == RF_ERR_INTERRUPTED) {

@@ -70,6 +70,8 @@ rf_status rf_session_open(rf_cli *cli, rf_session *session, bool with_tokenizer,
     session->n_batch = (uint32_t)rf_opt_int(&cli->options, RF_OPT_BATCH_SIZE);
     if (session->n_batch > session->n_ctx)
         session->n_batch = session->n_ctx;
+    if (session->max_seqs == 0)
+        session->max_seqs = (uint32_t)rf_opt_int(&cli->options, RF_OPT_PARALLEL);
     session->n_outputs = 1;
     if (session->wants_all_rows) {
         uint64_t fit = (uint64_t)LOGITS_BYTES / (4 * (uint64_t)rf_session_n_vocab(session));
@@ -86,7 +88,7 @@ rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session 
         .n_ctx = session->n_ctx,
         .kv_tokens = (uint32_t)rf_opt_int(options, RF_OPT_KV_TOKENS),
         .batch_tokens = session->n_batch,
-        .max_seqs = (uint32_t)rf_opt_int(options, RF_OPT_PARALLEL),
+        .max_seqs = session->max_seqs,
         .max_outputs = session->n_outputs,
         .type_k = (rf_kv_type)rf_opt_int(options, RF_OPT_CACHE_TYPE_K),
         .type_v = (rf_kv_type)rf_opt_int(options, RF_OPT_CACHE_TYPE_V),
@@ -140,6 +142,32 @@ rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
     return status;
 }
 
+/* Consecutive requests of the session's only client. */
+typedef struct running {
+    rf_session *session;
+    uint64_t first_id, n_left;
+    bool cancelled;
+} running;
+
+static rf_status submit(running *r, const rf_request *requests, size_t n, rf_error *err) {
+    for (size_t i = 0; i < n; i++) {
+        uint64_t id;
+        rf_request request = requests[i];
+        request.more_follow = i + 1 < n;
+        RF_TRY(rf_engine_submit(r->session->engine, &request, &id, err));
+        r->first_id = i == 0 ? id : r->first_id;
+        r->n_left++;
+    }
+    return RF_OK;
+}
+
+static void cancel(running *r, size_t n) {
+    rf_error ignored = {0};
+    r->cancelled = true;
+    for (size_t i = 0; i < n; i++)
+        r->cancelled &= rf_engine_cancel(r->session->engine, r->first_id + i, &ignored) == RF_OK;
+}
+
 static rf_status take(const rf_event *event, rf_event_fn on_event, void *user, bool *enough,
                       rf_error *err) {
     if (event->status != RF_OK)
@@ -148,20 +176,21 @@ static rf_status take(const rf_event *event, rf_event_fn on_event, void *user, b
     return on_event ? on_event(user, event, enough, err) : RF_OK;
 }
 
-rf_status rf_session_run(rf_session *session, const rf_request *request, rf_event_fn on_event,
-                         void *user, rf_error *err) {
-    rf_status status = RF_OK;
-    rf_event event = {0};
-    rf_error ignored = {0};
-    uint64_t id;
-    bool enough = false, cancelled = false;
-    RF_TRY(rf_engine_submit(session->engine, request, &id, err));
-    do {
+rf_status rf_session_run(rf_session *session, const rf_request *requests, size_t n,
+                         rf_event_fn on_event, void *user, rf_error *err) {
+    running r = {.session = session};
+    rf_status status = submit(&r, requests, n, err);
+    size_t n_sent = (size_t)r.n_left;
+    bool enough = false;
+    while (r.n_left > 0) {
+        rf_event event = {0};
+        if ((status != RF_OK || enough) && !r.cancelled)
+            cancel(&r, n_sent);
         bool arrived = rf_engine_next(session->engine, &event, POLL_NS);
+        event.id -= r.first_id;
+        r.n_left -= event.last;
         if (status == RF_OK && !enough)
             status = arrived ? take(&event, on_event, user, &enough, err) : rf_interrupt_check(err);
-        if ((status != RF_OK || enough) && !cancelled)
-            cancelled = rf_engine_cancel(session->engine, id, &ignored) == RF_OK;
-    } while (!event.last);
+    }
     return status;
 }

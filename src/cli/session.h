@@ -19,6 +19,7 @@ typedef struct rf_session {
     uint32_t n_batch;     /* most tokens of a step */
     uint32_t n_outputs;   /* most rows with logits of a step */
     uint64_t step_bytes;  /* weights that one token reads */
+    uint32_t max_seqs;    /* sequences that run at once; set before open: 0 = --parallel */
     uint32_t default_ctx; /* set before open: context when --ctx-size is 0; 0 = min(trained, 4096)
                            */
     /* Set before start. */
@@ -42,11 +43,12 @@ uint32_t rf_session_features(const rf_cli *cli); /* RF_CPU_… bits that --isa a
 RF_NODISCARD rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend **out,
                                           rf_error *err);
 
-/* An event of the request that runs; *enough: no more are wanted, the request is cancelled. */
+/* An event of the requests that run, whose id is its place among them; *enough: no more are wanted,
+ * they are cancelled. */
 typedef rf_status (*rf_event_fn)(void *user, const rf_event *event, bool *enough, rf_error *err);
-/* Submits a request and waits until it has ended. What on_event (or NULL) answers with an error, a
- * signal (RF_ERR_INTERRUPTED) and a failing engine end it. */
-RF_NODISCARD rf_status rf_session_run(rf_session *session, const rf_request *request,
+/* Submits n requests and waits until they have ended. What on_event (or NULL) answers with an
+ * error, a signal (RF_ERR_INTERRUPTED) and a failing request end them all. */
+RF_NODISCARD rf_status rf_session_run(rf_session *session, const rf_request *requests, size_t n,
                                       rf_event_fn on_event, void *user, rf_error *err);
 
 static inline uint32_t rf_session_n_vocab(const rf_session *session) {
