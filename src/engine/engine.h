@@ -31,7 +31,7 @@ typedef struct rf_engine_counters {
 typedef struct rf_step_report {
     uint64_t start_ns, ns; /* rf_clock_ns when it was planned; until its results were taken */
     rf_status status;      /* RF_OK, or what the backend said: its requests have failed */
-    uint32_t n_decode, n_prefill, n_copies;
+    uint32_t n_decode, n_draft, n_prefill, n_copies;
     const rf_step_entry *entries;           /* sequences with rows in it: [n_entries] */
     uint32_t n_entries, n_blocks_available; /* of the first group: free, or kept for later only */
     const uint64_t *op_ns;              /* rf_outputs.op_ns where options.times_ops, else NULL */

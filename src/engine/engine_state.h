@@ -33,9 +33,10 @@ typedef struct engine_core {
     rf_sample_scratch *scratch;
     core_request *requests; /* [n_requests_max] */
     uint32_t n_requests_max;
-    float *logits;   /* [max_outputs][n_vocab] */
-    float *hidden;   /* [max_outputs][n_embd] */
-    uint64_t *op_ns; /* [n_ops + 1], or NULL */
+    float *logits;               /* [max_outputs][n_vocab] */
+    float *hidden;               /* [max_outputs][n_embd] */
+    bool has_logits, has_hidden; /* of the step that runs */
+    uint64_t *op_ns;             /* [n_ops + 1], or NULL */
     rf_engine_options options;
     rf_engine_counters counters;
 } engine_core;

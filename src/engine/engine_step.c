@@ -8,10 +8,20 @@
 
 uint32_t rf_core_most_notices(const engine_core *core) {
     uint32_t a_token = 2 + RF_SAMPLE_MAX_PROBS / RF_NOTICE_TOPS; /* the last, and its end */
-    return core->limits.max_seqs * (a_token + 1);
+    /* Each row with a result gives a token, and one row several where choices fork. */
+    return (core->limits.max_outputs + core->limits.max_seqs) * a_token + core->limits.max_seqs;
 }
 
 /* ---- running ------------------------------------------------------------------------------- */
+
+/* Rows of drafts are shown when these have come true. */
+static void show_row(const engine_core *core, const rf_step_entry *entry, uint32_t k) {
+    size_t row = entry->first_output + k;
+    if (core->options.on_row)
+        core->options.on_row(core->options.user, entry->job, entry->first_output_position + k,
+                             core->has_logits ? core->logits + row * core->program->n_vocab : NULL,
+                             core->has_hidden ? core->hidden + row * core->program->n_embd : NULL);
+}
 
 static rf_status run(engine_core *core, const rf_step *step, rf_error *err) {
     const rf_backend_api *api = core->backend->api;
@@ -30,15 +40,11 @@ static rf_status run(engine_core *core, const rf_step *step, rf_error *err) {
                           .op_ns = core->op_ns,
                           .observer = core->options.observer};
     RF_TRY(api->run(core->backend, &step->batch, &outputs, err));
-    for (int32_t i = 0; core->options.on_row && i < step->batch.n_seqs; i++) {
-        const rf_step_entry *entry = &step->entries[i];
-        for (uint32_t k = 0; k < entry->n_outputs; k++) {
-            size_t row = entry->first_output + k;
-            core->options.on_row(core->options.user, entry->job, entry->first_output_position + k,
-                                 wants_logits ? core->logits + row * core->program->n_vocab : NULL,
-                                 wants_hidden ? core->hidden + row * core->program->n_embd : NULL);
-        }
-    }
+    core->has_logits = wants_logits;
+    core->has_hidden = wants_hidden;
+    for (int32_t i = 0; i < step->batch.n_seqs; i++)
+        for (uint32_t k = 0; k < step->entries[i].n_outputs - step->entries[i].n_drafts; k++)
+            show_row(core, &step->entries[i], k);
     return RF_OK;
 }
 
@@ -76,26 +82,40 @@ static void fail_request(core_request *request, rf_status status, const char *te
     (void)snprintf(request->error, sizeof request->error, "%.*s", RF_NOTICE_TEXT_BYTES - 1, text);
 }
 
-static void choose(rf_engine *engine, rf_step_sample *sample) {
+/* Token number i of a sample. */
+static void choose_one(rf_engine *engine, rf_step_sample *sample, uint32_t i) {
     engine_core *core = &engine->core;
     core_request *request = &core->requests[sample->tag];
     rf_sampler *sampler = request->samplers[sample->choice];
     rf_sampled sampled;
     rf_error err = {0};
     rf_status status = rf_sampler_sample(
-        sampler, core->scratch, core->logits + (size_t)sample->output * core->program->n_vocab,
-        NULL, &sampled, &err);
+        sampler, core->scratch,
+        core->logits + (size_t)(sample->output + i) * core->program->n_vocab, NULL, &sampled, &err);
     if (status != RF_OK) {
         sample->failed = true;
         fail_request(request, status, err.text);
         return;
     }
     rf_sampler_accept(sampler, sampled.token);
-    sample->token = sampled.token;
+    sample->tokens[i] = sampled.token;
     sample->stop = is_stop(engine, &request->order, sampled.token);
     request->n_generated[sample->choice]++;
     core->counters.n_generated++;
     notify_token(engine, sample, &sampled);
+}
+
+/* The first row's token, and the next one's for as long as the tokens are the drafts. */
+static void choose(rf_engine *engine, const rf_step *step, rf_step_sample *sample) {
+    for (uint32_t i = 0; i <= sample->n_drafts; i++) {
+        sample->n_tokens = i + 1;
+        if (i > 0)
+            show_row(&engine->core, &step->entries[sample->entry], i);
+        choose_one(engine, sample, i);
+        if (sample->failed || sample->stop || i == sample->n_drafts ||
+            sample->tokens[i] != sample->drafts[i])
+            return;
+    }
 }
 
 /* ---- ends ---------------------------------------------------------------------------------- */
@@ -148,6 +168,7 @@ static void report(rf_engine *engine, const rf_step *step, rf_status status, uin
                         .ns = core->counters.last_step_ns,
                         .status = status,
                         .n_decode = step->n_decode,
+                        .n_draft = step->n_draft,
                         .n_prefill = step->n_prefill,
                         .n_copies = step->n_copies,
                         .entries = step->entries,
@@ -201,7 +222,7 @@ static bool step_once(rf_engine *engine) {
                         !rf_core_take_rows(engine, request, entry);
     }
     for (uint32_t i = 0; i < step->n_samples; i++)
-        choose(engine, &step->samples[i]);
+        choose(engine, step, &step->samples[i]);
     uint64_t ns = rf_clock_ns() - start;
     rf_scheduler_commit(core->sched, ns);
     end_requests(engine, step);

@@ -109,7 +109,7 @@ static int32_t take_slot(rf_scheduler *sched, int32_t job, uint32_t choice, seq_
     s->state = state;
     s->job = job;
     s->choice = choice;
-    s->n_tokens = s->n_generated = 0;
+    s->n_tokens = s->n_generated = s->n_drafts = 0;
     s->planned = false;
     s->serial++;
     sched->n_free_seqs--;

@@ -16,6 +16,8 @@ static double blend(double mean, double sample, double share) {
 void rf_sched_learn(rf_scheduler *sched, uint64_t elapsed_ns) {
     const rf_step *step = &sched->step;
     double ns = (double)elapsed_ns, n = (double)step->n_prefill;
+    if (step->n_draft > 0)
+        return;
     if (step->n_prefill == 0) {
         bool grown = sched->n_quiet != step->n_decode;
         sched->quiet_ns = blend(sched->quiet_ns, ns, grown ? 0.5 : 0.125);
@@ -75,11 +77,13 @@ static void fork_held(rf_scheduler *sched, const rf_step_sample *sample) {
     rf_sched_insert(sched, sched->running, &sched->n_running, sample->seq);
 }
 
-static void take_token(rf_scheduler *sched, rf_step_sample *sample) {
+/* Drafts that came true lie behind the tokens already. */
+static void take_tokens(rf_scheduler *sched, rf_step_sample *sample) {
     sched_seq *s = &sched->seqs[sample->seq];
     const rf_job *job = &sched->jobs[s->job].job;
-    s->tokens[s->n_tokens++] = sample->token;
-    s->n_generated++;
+    for (uint32_t i = 0; i < sample->n_tokens; i++)
+        s->tokens[s->n_tokens++] = sample->tokens[i];
+    s->n_generated += sample->n_tokens;
     s->rows_next = s->n_tokens - 1;
     s->rows_end = s->n_tokens;
     if (sample->stop)
@@ -88,13 +92,27 @@ static void take_token(rf_scheduler *sched, rf_step_sample *sample) {
         sample->finish = RF_FINISH_LENGTH;
 }
 
+/* Rows of drafts that are no tokens of the sequence leave nothing behind. */
+static void judge_drafts(rf_scheduler *sched, rf_step_sample *sample) {
+    rf_step_entry *entry = &sched->step.entries[sample->entry];
+    entry->failed |= sample->failed;
+    uint32_t n = 0;
+    while (n < sample->n_drafts && n + 1 < sample->n_tokens &&
+           sample->tokens[n] == sample->drafts[n])
+        n++;
+    sample->n_tokens = n + 1;
+    entry->n_accepted = n;
+    sched->counters.n_accepted += n;
+}
+
 static void commit_rows(rf_scheduler *sched, rf_step_entry *entry) {
     sched_seq *s = &sched->seqs[entry->seq];
     if (entry->failed) { /* nobody shall find what it has stored */
         entry->finish = RF_FINISH_FAILED;
         return;
     }
-    rf_kv_cache_commit(sched->cache, entry->seq, s->tokens, entry->n_rows);
+    uint32_t n_rows = entry->n_rows - entry->n_drafts + entry->n_accepted;
+    rf_kv_cache_commit(sched->cache, entry->seq, s->tokens, n_rows);
     if (entry->n_outputs > 0)
         s->rows_next = entry->first_output_position + entry->n_outputs;
     if (sched->jobs[s->job].job.n_new == 0 && rf_sched_rest(sched, entry->seq) == 0)
@@ -109,7 +127,7 @@ static void commit_samples(rf_scheduler *sched) {
     for (uint32_t i = 0; i < step->n_samples; i++) {
         rf_step_sample *sample = &step->samples[i];
         if (step->entries[sample->entry].finish == RF_FINISH_NONE)
-            take_token(sched, sample);
+            take_tokens(sched, sample);
         if (sample->finish != RF_FINISH_NONE)
             rf_sched_end_seq(sched, sample->seq);
     }
@@ -131,7 +149,7 @@ void rf_scheduler_commit(rf_scheduler *sched, uint64_t elapsed_ns) {
     sched->in_step = false;
     rf_kv_cache_copies_done(sched->cache);
     for (uint32_t i = 0; i < step->n_samples; i++)
-        step->entries[step->samples[i].entry].failed |= step->samples[i].failed;
+        judge_drafts(sched, &step->samples[i]);
     for (int32_t i = 0; i < step->batch.n_seqs; i++)
         commit_rows(sched, &step->entries[i]);
     commit_samples(sched);
@@ -140,6 +158,7 @@ void rf_scheduler_commit(rf_scheduler *sched, uint64_t elapsed_ns) {
     sched->counters.n_steps++;
     sched->counters.n_decode_rows += step->n_decode;
     sched->counters.n_prefill_rows += step->n_prefill;
+    sched->counters.n_draft_rows += step->n_draft;
 }
 
 void rf_scheduler_abort(rf_scheduler *sched) {

@@ -17,7 +17,7 @@ static int32_t victim(const rf_scheduler *sched) {
  * theirs. 0: this one has been paused, or must let the step pass. */
 static uint32_t reserve(rf_scheduler *sched, int32_t seq, uint32_t most) {
     for (;;) {
-        uint32_t n = most > 1 ? least(most, rf_kv_cache_room(sched->cache, seq)) : most;
+        uint32_t n = most > 1 ? least(most, rf_kv_cache_room(sched->cache, seq, 0)) : most;
         if (n > 0 && rf_kv_cache_reserve(sched->cache, seq, n))
             return n;
         int32_t last = victim(sched);
@@ -30,8 +30,10 @@ static uint32_t reserve(rf_scheduler *sched, int32_t seq, uint32_t most) {
     }
 }
 
-static void add_samples(rf_scheduler *sched, int32_t seq, uint32_t entry, uint32_t output) {
+static void add_samples(rf_scheduler *sched, int32_t seq, uint32_t entry) {
     const sched_seq *s = &sched->seqs[seq];
+    uint32_t n_drafts = sched->step.entries[entry].n_drafts;
+    uint32_t output = (uint32_t)sched->step.batch.n_outputs - 1 - n_drafts;
     const sched_job *j = &sched->jobs[s->job];
     bool forks = s->n_generated == 0 && j->job.n_choices > 1;
     for (int32_t at = forks ? 0 : seq; at < (int32_t)sched->config.kv.max_seqs; at++) {
@@ -45,14 +47,19 @@ static void add_samples(rf_scheduler *sched, int32_t seq, uint32_t entry, uint32
                                  .output = output,
                                  .seq = at,
                                  .choice = other->choice,
-                                 .i_token = s->n_generated};
+                                 .i_token = s->n_generated,
+                                 .drafts = s->tokens + s->n_tokens,
+                                 .n_drafts = n_drafts,
+                                 .n_tokens = 1};
         if (!forks)
             return;
     }
 }
 
-/* n rows of a sequence go into the step; their blocks are reserved. */
-static void add_rows(rf_scheduler *sched, int32_t seq, uint32_t n, bool is_decode) {
+/* n rows of a sequence go into the step, the last n_drafts of them drafts; their blocks are
+ * reserved. */
+static void add_rows(rf_scheduler *sched, int32_t seq, uint32_t n, uint32_t n_drafts,
+                     bool is_decode) {
     sched_seq *s = &sched->seqs[seq];
     rf_step *step = &sched->step;
     rf_batch *batch = &step->batch;
@@ -65,7 +72,8 @@ static void add_rows(rf_scheduler *sched, int32_t seq, uint32_t n, bool is_decod
                              .n_rows = n,
                              .first_output = (uint32_t)batch->n_outputs,
                              .first_output_position = s->rows_next,
-                             .is_decode = is_decode};
+                             .is_decode = is_decode,
+                             .n_drafts = n_drafts};
     for (uint32_t p = length; p < length + n; p++) {
         if (p >= s->rows_next) {
             sched->output_rows[batch->n_outputs++] = batch->n_tokens;
@@ -75,17 +83,34 @@ static void add_rows(rf_scheduler *sched, int32_t seq, uint32_t n, bool is_decod
         sched->rows_positions[batch->n_tokens++] = (int32_t)p;
     }
     sched->seq_start[batch->n_seqs] = batch->n_tokens;
-    *(is_decode ? &step->n_decode : &step->n_prefill) += n;
+    *(is_decode ? &step->n_decode : &step->n_prefill) += n - n_drafts;
+    step->n_draft += n_drafts;
     s->planned = true;
-    if (length + n == s->n_tokens && sched->jobs[s->job].job.n_new > 0)
-        add_samples(sched, seq, i_entry, (uint32_t)batch->n_outputs - 1);
+    if (length + n - n_drafts == s->n_tokens && sched->jobs[s->job].job.n_new > 0)
+        add_samples(sched, seq, i_entry);
 }
 
-static void plan_decode(rf_scheduler *sched) {
+static uint32_t n_decoding(const rf_scheduler *sched) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < sched->n_running; i++)
+        n += rf_sched_decodes(sched, sched->running[i]);
+    return n;
+}
+
+/* Steps with rows of prompts, and those that show what decode rows alone cost, have no drafts. */
+static void plan_decode(rf_scheduler *sched, uint32_t budget) {
+    uint32_t n_left = n_decoding(sched);
+    bool drafts = budget > 0 && n_left == sched->n_running;
     for (uint32_t i = 0; i < sched->n_running;) {
         int32_t seq = sched->running[i];
-        if (rf_sched_decodes(sched, seq) && reserve(sched, seq, 1) > 0)
-            add_rows(sched, seq, 1, true);
+        bool decodes = rf_sched_decodes(sched, seq);
+        n_left -= decodes && n_left > 0;
+        if (decodes && reserve(sched, seq, 1) > 0) {
+            uint32_t n = drafts ? rf_sched_drafts(sched, seq, n_left) : 0;
+            if (n > 0 && !rf_kv_cache_reserve(sched->cache, seq, 1 + n))
+                n = 0;
+            add_rows(sched, seq, 1 + n, n, true);
+        }
         i += i < sched->n_running && sched->running[i] == seq;
     }
 }
@@ -106,7 +131,7 @@ static void plan_prefill(rf_scheduler *sched, uint32_t budget) {
         bool decodes = sched->seqs[seq].planned || rf_sched_decodes(sched, seq);
         uint32_t n = decodes ? 0 : chunk(sched, seq, budget);
         if (n > 0 && (n = reserve(sched, seq, n)) > 0) {
-            add_rows(sched, seq, n, false);
+            add_rows(sched, seq, n, 0, false);
             budget -= n;
         }
         i += i < sched->n_running && sched->running[i] == seq;
@@ -139,23 +164,16 @@ static void clear(rf_scheduler *sched) {
                              .seq_start = sched->seq_start,
                              .output_rows = sched->output_rows,
                              .block_tables = sched->block_tables};
-    step->n_samples = step->n_decode = step->n_prefill = 0;
+    step->n_samples = step->n_decode = step->n_draft = step->n_prefill = 0;
     for (uint32_t i = 0; i < sched->n_running; i++)
         sched->seqs[sched->running[i]].planned = sched->seqs[sched->running[i]].began = false;
     sched->seq_start[0] = 0;
 }
 
-static uint32_t n_decoding(const rf_scheduler *sched) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < sched->n_running; i++)
-        n += rf_sched_decodes(sched, sched->running[i]);
-    return n;
-}
-
 static void plan_rows(rf_scheduler *sched, uint32_t budget) {
     sched->counters.prefill_budget = budget;
     rf_sched_admit(sched, budget);
-    plan_decode(sched);
+    plan_decode(sched, budget);
     plan_prefill(sched, least(budget, sched->config.max_tokens - sched->step.n_decode));
 }
 
@@ -167,6 +185,8 @@ bool rf_scheduler_plan(rf_scheduler *sched, rf_step **step) {
     plan_rows(sched, rf_sched_budget(sched, n_decoding(sched)));
     if (sched->step.batch.n_seqs == 0) /* those that decode had to pause */
         plan_rows(sched, rf_sched_budget(sched, 0));
+    for (uint32_t i = 0; i < sched->n_running; i++)
+        sched->seqs[sched->running[i]].n_drafts = 0;
     if (sched->step.batch.n_seqs == 0)
         return false;
     fill_tables(sched);

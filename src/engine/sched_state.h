@@ -27,6 +27,7 @@ typedef struct sched_seq {
     uint32_t choice;
     int32_t *tokens; /* [max_context]: prompt and what was generated */
     uint32_t n_tokens, n_generated;
+    uint32_t n_drafts;            /* proposed for the next step; they lie behind the tokens */
     uint32_t rows_next, rows_end; /* rows whose results are still wanted */
     uint32_t serial;              /* rises whenever the slot changes hands */
     bool planned, began;          /* in the step that is being built: has rows, was admitted */
@@ -96,6 +97,8 @@ void rf_sched_end_job(rf_scheduler *sched, int32_t job);
 void rf_sched_pause(rf_scheduler *sched, int32_t seq);
 /* Lets what waits and fits begin; budget: rows of prompts that this step can take. */
 void rf_sched_admit(rf_scheduler *sched, uint32_t budget);
+/* Drafts of a sequence that the step can take beside its decode row and n_others further ones. */
+uint32_t rf_sched_drafts(const rf_scheduler *sched, int32_t seq, uint32_t n_others);
 /* Rows of prompts that fit beside n_decode decode rows; and what a step has taught. */
 uint32_t rf_sched_budget(const rf_scheduler *sched, uint32_t n_decode);
 void rf_sched_learn(rf_scheduler *sched, uint64_t elapsed_ns);

@@ -292,6 +292,7 @@ void rf_sched_pause(rf_scheduler *sched, int32_t seq) {
     rf_sched_remove(sched->running, &sched->n_running, seq);
     rf_kv_cache_close(sched->cache, seq);
     s->state = SEQ_PAUSED;
+    s->n_drafts = 0;
     s->serial++;
     sched->waits[sched->n_jobs_max + (uint32_t)seq] = (sched_wait){.seq = -1};
     rf_sched_insert(sched, sched->paused, &sched->n_paused, seq);

@@ -9,6 +9,18 @@
  * Urgency is the time of arrival, earlier by aging_ns for each level of priority, and never
  * changes: whatever its priority, a job is passed over by a bounded number of others.
  *
+ * A decode row may have drafts behind it, which someone proposes before the plan: guesses of the
+ * tokens that follow, run in the same pass as further rows with results. The driver chooses a token
+ * from the first row as ever, and from the next one only if that token is the draft that the next
+ * row was fed. Each token is so drawn from the model's own distribution after the tokens before it,
+ * with the random number that it has without drafts, and rows are bitwise independent of their
+ * company: the output is the same bits with drafts and without, greedy or sampled. A draft x is
+ * accepted with the probability p(x) that the model gives it. This is what rejection sampling comes
+ * to for a proposal that is certain of x: min(1, p(x) / 1), and else a token drawn from p without x
+ * (Leviathan, Kalman and Matias 2023; Chen et al. 2023); choosing and comparing does the same in
+ * one draw. Drafts take what is left over: they pause nobody, and steps with rows of prompts have
+ * none.
+ *
  * One thread. No allocation after creation.
  */
 #ifndef RF_ENGINE_SCHEDULER_H
@@ -54,31 +66,49 @@ typedef enum rf_finish {
     RF_FINISH_COUNT
 } rf_finish;
 
+enum { RF_DRAFTS_MAX = 16 }; /* of a sequence in a step */
+
+/* A sequence whose next row is a decode row: drafts would follow its tokens. */
+typedef struct rf_draft_place {
+    uint64_t job, salt;
+    uint32_t tag, choice;
+    int32_t seq;
+    const int32_t *tokens; /* [n_tokens], until the next plan */
+    uint32_t n_tokens;
+    uint32_t n_most; /* drafts that it could use */
+    bool keeps_private;
+} rf_draft_place;
+
 /* One sequence's rows in a step. */
 typedef struct rf_step_entry {
     uint64_t job;
     uint32_t tag;
     int32_t seq;
-    uint32_t first_row, n_rows;
+    uint32_t first_row, n_rows; /* rows of drafts are the last */
     uint32_t first_output, n_outputs;
     uint32_t first_output_position; /* in the sequence */
     bool is_decode;
+    uint32_t n_drafts, n_accepted; /* accepted: set by commit */
     bool failed;      /* the driver's answer: its results are of no use, the job ends */
     rf_finish finish; /* set by commit or abort: the whole job has ended */
 } rf_step_entry;
 
-/* One token to choose. The n_choices of a job are chosen from one output row first. */
+/* A token to choose, and further ones behind drafts that come true. The n_choices of a job are
+ * chosen from one output row first. */
 typedef struct rf_step_sample {
     uint64_t job;
     uint32_t tag;
-    uint32_t entry, output;
+    uint32_t entry, output; /* output: of the first token; that after draft i is output + 1 + i */
     int32_t seq;
     uint32_t choice, i_token; /* i_token: how many this choice has generated before */
-    /* The driver's answer. */
-    int32_t token;
-    bool stop;        /* token is the last one */
-    bool failed;      /* no token: the job ends */
-    rf_finish finish; /* set by commit: this choice has ended */
+    const int32_t *drafts;    /* [n_drafts] */
+    uint32_t n_drafts;
+    /* The driver's answer: tokens[i + 1] only where tokens[i] is drafts[i]. */
+    int32_t tokens[RF_DRAFTS_MAX + 1];
+    uint32_t n_tokens; /* 1 when planned */
+    bool stop;         /* the last of them ends the choice */
+    bool failed;       /* there is none further: the job ends */
+    rf_finish finish;  /* set by commit: this choice has ended */
 } rf_step_sample;
 
 /* Valid until commit or abort returns; the arrays until the next plan. */
@@ -88,13 +118,14 @@ typedef struct rf_step {
     uint32_t n_copies;
     rf_step_entry *entries; /* [batch.n_seqs] */
     rf_step_sample *samples;
-    uint32_t n_samples, n_decode, n_prefill; /* rows of each kind */
+    uint32_t n_samples, n_decode, n_draft, n_prefill; /* rows of each kind */
 } rf_step;
 
 typedef struct rf_sched_counters {
     uint64_t n_steps, n_decode_rows, n_prefill_rows;
-    uint64_t n_cached_tokens;        /* prompt tokens that were not computed */
-    uint64_t n_preempted, n_awaited; /* awaited: jobs that waited for another's prefix */
+    uint64_t n_draft_rows, n_accepted; /* accepted: drafts that came true */
+    uint64_t n_cached_tokens;          /* prompt tokens that were not computed */
+    uint64_t n_preempted, n_awaited;   /* awaited: jobs that waited for another's prefix */
     uint64_t n_waiting_tokens;
     uint32_t n_running, n_paused, n_waiting;
     uint32_t prefill_budget; /* rows that the last step could take besides decode rows */
@@ -114,6 +145,11 @@ RF_NODISCARD rf_status rf_scheduler_submit(rf_scheduler *sched, const rf_job *jo
 /* Ends a job at once; its blocks are given back. Not between plan and commit. False: no such job.
  */
 bool rf_scheduler_cancel(rf_scheduler *sched, uint64_t id);
+/* Between steps: place number i of those that drafts can follow, most urgent first; false: there
+ * are no more. */
+bool rf_scheduler_draft_place(const rf_scheduler *sched, uint32_t i, rf_draft_place *out);
+/* Drafts of a place for the next plan, which takes as many of the first ones as fit. */
+void rf_scheduler_propose(rf_scheduler *sched, int32_t seq, const int32_t *drafts, uint32_t n);
 /* The next step, or false when no row can run: then no job is left either. */
 bool rf_scheduler_plan(rf_scheduler *sched, rf_step **step);
 /* The step was run and its samples answered. */

@@ -178,7 +178,7 @@ static bool is_shared(const rf_kv_cache *cache, int32_t seq, uint32_t group) {
            (owner >= 0 && rf_prefix_tree_at(cache->tree, owner)->n_tokens > used);
 }
 
-uint32_t rf_kv_cache_room(const rf_kv_cache *cache, int32_t seq) {
+uint32_t rf_kv_cache_room(const rf_kv_cache *cache, int32_t seq, uint32_t spare) {
     const kv_seq *s = &cache->seqs[seq];
     uint64_t least = cache->config.max_context;
     for (uint32_t g = 0; g < cache->config.n_groups; g++) {
@@ -188,9 +188,10 @@ uint32_t rf_kv_cache_room(const rf_kv_cache *cache, int32_t seq) {
         for (uint32_t i = s->n_passed[g]; i < first && i < s->n_blocks; i++)
             free += rf_block_pool_refs(cache->pools[g], rf_kv_row(cache, seq, g)[i]) == 1;
         bool copy = is_shared(cache, seq, g);
-        if (copy && free == 0)
+        if (copy && free <= spare)
             return 0;
-        uint64_t end = (uint64_t)(s->n_blocks + free - copy) * cache->config.block_tokens;
+        uint32_t more = free > spare + copy ? free - spare - copy : 0;
+        uint64_t end = ((uint64_t)s->n_blocks + more) * cache->config.block_tokens;
         least = end < least ? end : least;
     }
     return least > s->length ? (uint32_t)(least - s->length) : 0;
@@ -237,4 +238,9 @@ void rf_kv_cache_commit(rf_kv_cache *cache, int32_t seq, const int32_t *tokens, 
         s->length = stop;
     }
     s->owns_tail = true;
+    uint32_t used = (uint32_t)rf_ceil_div(s->length, size);
+    for (uint32_t g = 0; g < cache->config.n_groups; g++)
+        for (uint32_t i = s->n_blocks; i-- > used;)
+            rf_kv_give(cache, g, rf_kv_row(cache, seq, g)[i]);
+    s->n_blocks = used < s->n_blocks ? used : s->n_blocks;
 }

@@ -57,13 +57,14 @@ uint32_t rf_kv_cache_length(const rf_kv_cache *cache, int32_t seq); /* tokens co
 uint32_t rf_kv_cache_need(const rf_kv_cache *cache, uint32_t group, const rf_kv_match *match,
                           uint32_t n_tokens);
 uint32_t rf_kv_cache_available(const rf_kv_cache *cache, uint32_t group); /* free or idle */
-/* Most rows that reserve would grant. */
-uint32_t rf_kv_cache_room(const rf_kv_cache *cache, int32_t seq);
+/* Most rows that reserve would grant with `spare` blocks of each group left for others. */
+uint32_t rf_kv_cache_room(const rf_kv_cache *cache, int32_t seq, uint32_t spare);
 /* Makes n positions after the committed ones writable. False, and nothing has changed, when blocks
  * are short. Blocks that the window has passed are given back first. */
 bool rf_kv_cache_reserve(rf_kv_cache *cache, int32_t seq, uint32_t n);
 /* n of the reserved positions hold the keys and values of tokens[length … length + n - 1]; tokens
- * are the sequence's, from its first. */
+ * are the sequence's, from its first. What lies in those beyond is nobody's: blocks that hold
+ * nothing else are given back, the rest is written over. */
 void rf_kv_cache_commit(rf_kv_cache *cache, int32_t seq, const int32_t *tokens, uint32_t n);
 
 /* Blocks of a sequence in a group, -1 where its window has passed; valid until the cache changes.

@@ -29,7 +29,8 @@ typedef struct sim_outcome {
     bool failed;
     char text[SIM_TEXT_BYTES]; /* what was wrong */
     uint64_t trace;            /* of every plan: the same for the same scenario */
-    uint64_t n_steps, n_preempted, n_cached, n_evicted, n_copied, n_awaited, n_jobs;
+    uint64_t n_steps, n_preempted, n_cached, n_evicted, n_copied, n_awaited, n_drafted, n_accepted,
+        n_jobs;
 } sim_outcome;
 
 void sim_make(uint64_t seed, sim_scenario *out);

@@ -55,7 +55,7 @@ int sim_bench(void) {
             return 1;
         n_rows += (uint64_t)step->batch.n_tokens;
         for (uint32_t s = 0; s < step->n_samples; s++)
-            step->samples[s].token = (int32_t)(sim_mix(id, s) % 50000);
+            step->samples[s].tokens[0] = (int32_t)(sim_mix(id, s) % 50000);
         rf_scheduler_commit(sched, elapsed + step->n_prefill * 20000);
         ns[i] = rf_clock_ns() - start;
         sum += ns[i];

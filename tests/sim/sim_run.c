@@ -184,7 +184,9 @@ static void run_rows(run *r, const rf_step *step) {
         check_outputs(r, entry);
         for (uint32_t row = entry->first_row; row < entry->first_row + entry->n_rows; row++) {
             uint32_t p = (uint32_t)b->positions[row];
-            if (p >= n) {
+            if (p >= n && p < n + entry->n_drafts && p < MAX_CONTEXT)
+                prefix[p] = sim_mix(prefix[p - 1], (uint64_t)b->tokens[row]);
+            else if (p >= n) {
                 wrong(r, "row %u of entry %u: position %u of %u tokens", row, i, p, n);
                 return;
             }
@@ -192,6 +194,37 @@ static void run_rows(run *r, const rf_step *step) {
                 see(r, step, i, g, p, prefix);
             r->outcome->trace = sim_mix(r->outcome->trace, prefix[p] ^ p);
         }
+    }
+}
+
+/* What the model says after a prefix. */
+static int32_t next_token(const run *r, uint64_t prefix, uint32_t choice, bool *stop) {
+    uint64_t roll = sim_mix(prefix, choice + 77);
+    *stop = (roll >> 32) % 19 == 0;
+    return (int32_t)(roll % r->scenario->n_vocab);
+}
+
+/* Drafts that are right as often as the scenario says, and more than there is room for. */
+static void propose(run *r) {
+    rf_draft_place place;
+    for (uint32_t i = 0; rf_scheduler_draft_place(r->sched, i, &place); i++) {
+        int32_t drafts[RF_DRAFTS_MAX];
+        request *q = request_of(r, place.job);
+        uint64_t hash = place.salt, luck = sim_mix(place.n_tokens, r->outcome->n_steps);
+        uint32_t n = (uint32_t)(luck % (r->scenario->max_drafts + 1));
+        if (!q || place.n_tokens + place.n_most >= r->scenario->max_context ||
+            q->n_got[place.choice] + place.n_most + 1 > q->event->n_new)
+            wrong(r, "job %llu: room for %u drafts", (unsigned long long)place.job, place.n_most);
+        for (uint32_t t = 0; t < place.n_tokens; t++)
+            hash = sim_mix(hash, (uint64_t)place.tokens[t]);
+        for (uint32_t t = 0; t < n && t < RF_DRAFTS_MAX; t++) {
+            bool stop;
+            int32_t right = next_token(r, hash, place.choice, &stop);
+            bool lucky = sim_mix(luck, t) % 100 < r->scenario->draft_luck;
+            drafts[t] = lucky ? right : (int32_t)(luck % r->scenario->n_vocab);
+            hash = sim_mix(hash, (uint64_t)drafts[t]);
+        }
+        rf_scheduler_propose(r->sched, place.seq, drafts, n);
     }
 }
 
@@ -209,11 +242,17 @@ static void answer(run *r, rf_step *step, rf_step_sample *sample) {
     if (memcmp(tokens + q->event->n_tokens, q->got[c], q->n_got[c] * sizeof *tokens) != 0)
         wrong(r, "job %llu, choice %u: its tokens have changed", (unsigned long long)sample->job,
               c);
-    uint64_t roll = sim_mix(prefix[n - 1], c + 77);
-    sample->token = (int32_t)(roll % r->scenario->n_vocab);
-    sample->stop = (roll >> 32) % 19 == 0;
-    sample->failed = q->event->fails_at > 0 && q->n_got[c] + 1 == q->event->fails_at;
-    q->got[c][q->n_got[c]++] = sample->token;
+    uint64_t hash = prefix[n - 1];
+    for (uint32_t i = 0; i <= sample->n_drafts; i++) {
+        int32_t token = next_token(r, hash, c, &sample->stop);
+        hash = sim_mix(hash, (uint64_t)token);
+        sample->tokens[i] = token;
+        sample->n_tokens = i + 1;
+        sample->failed = q->event->fails_at > 0 && q->n_got[c] + 1 == q->event->fails_at;
+        q->got[c][q->n_got[c]++] = token;
+        if (sample->stop || sample->failed || i == sample->n_drafts || token != sample->drafts[i])
+            return;
+    }
 }
 
 /* ---- steps --------------------------------------------------------------------------------- */
@@ -245,7 +284,8 @@ static void check_plan(run *r, const rf_step *step) {
     const rf_batch *b = &step->batch;
     if ((uint64_t)b->n_tokens > r->scenario->max_tokens ||
         (uint64_t)b->n_outputs > r->scenario->max_outputs ||
-        (uint32_t)b->n_tokens != step->n_decode + step->n_prefill)
+        (uint32_t)b->n_tokens != step->n_decode + step->n_draft + step->n_prefill ||
+        (step->n_draft > 0 && step->n_prefill > 0))
         wrong(r, "a step of %d rows with %d results", b->n_tokens, b->n_outputs);
     for (uint32_t i = 0; i < step->n_copies; i++)
         r->outcome->trace = sim_mix(r->outcome->trace, (uint64_t)step->copies[i].to);
@@ -255,7 +295,7 @@ static void check_plan(run *r, const rf_step *step) {
 }
 
 static void one_step(run *r, rf_step *step) {
-    uint64_t us = r->scenario->decode_us + r->scenario->row_us * step->n_prefill;
+    uint64_t us = r->scenario->decode_us + r->scenario->row_us * (step->n_prefill + step->n_draft);
     r->now_us += us;
     check_plan(r, step);
     if (r->crash) { /* some of it was done, nobody knows what */
@@ -290,6 +330,7 @@ static void drive(run *r) {
     for (uint32_t next = 0; !r->outcome->failed;) {
         while (next < s->n_events && s->events[next].at_us <= r->now_us)
             happen(r, next++);
+        propose(r);
         rf_step *step;
         bool planned = rf_scheduler_plan(r->sched, &step);
         if (planned)
@@ -349,6 +390,8 @@ void sim_run(const sim_scenario *scenario, sim_outcome *out) {
     out->n_preempted = counters.n_preempted;
     out->n_cached = counters.n_cached_tokens;
     out->n_awaited = counters.n_awaited;
+    out->n_drafted = counters.n_draft_rows;
+    out->n_accepted = counters.n_accepted;
     out->n_evicted = counters.kv.n_evicted;
     out->n_copied = counters.kv.n_copied;
     rf_scheduler_destroy(r.sched);

@@ -71,6 +71,8 @@ static void make_config(rf_rng *rng, sim_scenario *s) {
     s->n_vocab = below(rng, 3) ? 2 + below(rng, 3) : 1000;
     s->decode_us = 1 + below(rng, 10000);
     s->row_us = 1 + below(rng, 1000);
+    s->max_drafts = below(rng, 2) ? 1 + below(rng, 16) : 0;
+    s->draft_luck = below(rng, 101);
 }
 
 static sim_event make_event(rf_rng *rng, const sim_scenario *s, uint64_t now, uint64_t id) {

@@ -104,7 +104,7 @@ static void test_eviction(void **state) {
     (void)rf_kv_cache_open(cache, 0, 0, NULL, true);
     fill(cache, 0, 20);
     assert_false(rf_kv_cache_reserve(cache, 0, 1));
-    assert_int_equal(rf_kv_cache_room(cache, 0), 0);
+    assert_int_equal(rf_kv_cache_room(cache, 0, 0), 0);
     rf_kv_cache_close(cache, 0);
     (void)rf_kv_cache_open(cache, 1, 1, NULL, true); /* another salt shares nothing */
     fill(cache, 1, 8);

@@ -58,7 +58,7 @@ static uint64_t step(rf_scheduler *sched, int32_t token) {
         return 0;
     uint64_t ns = 5000000 + (uint64_t)plan->n_prefill * 1000000;
     for (uint32_t i = 0; i < plan->n_samples; i++)
-        plan->samples[i].token = token;
+        plan->samples[i].tokens[0] = token;
     rf_scheduler_commit(sched, ns);
     now_ns += ns;
     return ns;
