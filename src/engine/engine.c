@@ -107,6 +107,7 @@ static void release(rf_engine *engine) {
     rf_free_aligned(core->logits);
     rf_free_aligned(core->hidden);
     rf_free(core->op_ns);
+    rf_core_drafts_deinit(core);
     if (engine->has_lock) {
         pthread_mutex_destroy(&engine->client.lock);
         pthread_mutex_destroy(&engine->counters_lock);
@@ -152,6 +153,7 @@ static rf_status prepare(rf_engine *engine, rf_backend *backend, rf_progress_fn 
     RF_TRY(take_memory(engine, err));
     RF_TRY(backend->api->bind(backend, core->program, &core->limits, progress, user, err));
     core->backend = backend;
+    RF_TRY(rf_core_drafts_init(core, progress, user, err));
     return start(engine, err);
 }
 
@@ -195,8 +197,11 @@ void rf_engine_destroy(rf_engine *engine) {
         return;
     if (engine->has_thread)
         shut_down(engine);
-    engine->core.backend->api->destroy(engine->core.backend);
+    rf_backend *backend = engine->core.backend, *draft = engine->core.options.draft.backend;
     release(engine);
+    backend->api->destroy(backend);
+    if (draft)
+        draft->api->destroy(draft);
 }
 
 rf_engine_counters rf_engine_get_counters(rf_engine *engine) {

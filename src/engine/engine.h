@@ -23,6 +23,8 @@ typedef void (*rf_engine_row_fn)(void *user, uint64_t id, uint32_t position, con
 typedef struct rf_engine_counters {
     rf_sched_counters sched;
     uint64_t n_requests, n_finished, n_failed, n_cancelled, n_generated;
+    uint64_t draft_ns; /* drafting, a part of step_ns */
+    uint64_t n_draft_failures;
     uint64_t step_ns;      /* all steps together */
     uint64_t last_step_ns; /* the last one */
 } rf_engine_counters;
@@ -39,6 +41,16 @@ typedef struct rf_step_report {
 } rf_step_report;
 typedef void (*rf_engine_step_fn)(void *user, const rf_step_report *report);
 
+/* Speculation: engine/scheduler.h says why it changes nothing but the time. */
+typedef struct rf_draft_options {
+    uint32_t n_max; /* drafts of a sequence in a step, up to RF_DRAFTS_MAX; 0: none at all */
+    bool always;    /* as many as there are, whether they pay or not */
+    /* A draft model with the same vocabulary, or NULL. The backend is the engine's on success and
+     * stays the caller's on failure; program is borrowed until destroy. */
+    rf_backend *backend;
+    const rf_program *program;
+} rf_draft_options;
+
 typedef struct rf_engine_options {
     uint32_t n_ctx;               /* longest request, tokens; 0 = trained */
     uint32_t kv_tokens;           /* the pool, tokens over all requests; 0 = n_ctx */
@@ -49,6 +61,7 @@ typedef struct rf_engine_options {
     uint64_t max_waiting_tokens;  /* of their prompts; 0 = 16 * n_ctx */
     uint64_t target_ns, aging_ns; /* see engine/scheduler.h */
     rf_kv_type type_k, type_v;
+    rf_draft_options draft;
     rf_engine_row_fn on_row; /* or NULL */
     rf_engine_step_fn on_step;
     void *user;
@@ -59,6 +72,9 @@ typedef struct rf_engine_options {
 /* What the options come to for a program: what rf_backend_api.plan takes. */
 RF_NODISCARD rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *options,
                                         rf_limits *out, rf_error *err);
+
+/* The same for its draft model. */
+rf_limits rf_engine_draft_limits(const rf_engine_options *options, const rf_limits *limits);
 
 /* Binds backend to program, takes all memory, starts the thread. backend is owned by the engine on
  * success and stays the caller's on failure; program is borrowed until destroy. */

@@ -33,6 +33,11 @@ static rf_status check(const rf_engine *engine, const rf_request *request, rf_er
             return rf_fail(err, RF_ERR_INVALID, "0 tokens to generate, expected at least 1");
         if (request->params)
             RF_TRY(rf_sample_params_validate(request->params, n_vocab, err));
+        if ((unsigned)request->draft >= RF_DRAFT_COUNT ||
+            (request->draft == RF_DRAFT_MODEL && !engine->core.options.draft.backend))
+            return rf_fail(err, RF_ERR_INVALID, "drafts of kind %d from an engine %s draft model",
+                           request->draft,
+                           engine->core.options.draft.backend ? "with a" : "without");
     }
     uint32_t from = rows_from(request);
     if (request->kind == RF_REQUEST_ROWS && from >= request->n_tokens)
@@ -152,6 +157,8 @@ rf_status rf_engine_submit(rf_engine *engine, const rf_request *request, uint64_
                       .keeps_private = request->keeps_private,
                       .pooling = request->pooling,
                       .normalise = request->normalise,
+                      .draft = request->draft,
+                      .n_draft_max = request->n_draft_max,
                       .params = request->params ? *request->params : rf_sample_params_default()};
     if (order.params.seed < 0) /* one for all choices, which differ by their streams */
         order.params.seed = rf_sample_draw_seed();
@@ -213,6 +220,8 @@ static void take_finish(rf_engine *engine, const rf_notice *notice, rf_event *ou
     out->last = notice->last != 0;
     out->n_generated = notice->n_generated;
     out->n_cached = notice->n_cached;
+    out->n_drafted = notice->n_drafted;
+    out->n_accepted = notice->n_accepted;
     memcpy(out->error, notice->u.text, RF_NOTICE_TEXT_BYTES);
     if (!out->last)
         return;

@@ -1,9 +1,12 @@
 #include "base/checked.h"
+#include "engine/drafter.h"
 #include "engine/engine.h"
 
 /* 32 tokens: a block of one head's F16 keys (head_dim 64 to 128) is 4 to 8 KiB, one or two pages,
  * and a sequence wastes half a block on average. */
 enum { BLOCK_TOKENS = 32, DEFAULT_BATCH = 512, DEFAULT_SEQS = 16, MAX_SEQS = 65536 };
+/* Of a step, all sequences together: with many of them drafts do not pay. */
+enum { MOST_DRAFT_ROWS = 48 };
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise) {
     return value > 0 ? value : otherwise;
@@ -38,9 +41,14 @@ rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *o
         (unsigned)options->type_v >= RF_KV_TYPE_COUNT)
         return rf_fail(err, RF_ERR_INVALID, "cache types %u and %u, expected 0 to %d",
                        (unsigned)options->type_k, (unsigned)options->type_v, RF_KV_TYPE_COUNT - 1);
+    if (options->draft.n_max > RF_DRAFTS_MAX)
+        return rf_fail(err, RF_ERR_INVALID, "%u drafts, expected 0 to %d", options->draft.n_max,
+                       RF_DRAFTS_MAX);
     batch = batch > seqs ? batch : seqs;
     uint32_t outputs = or_default(options->max_outputs, seqs > 16 ? seqs : 16);
     outputs = outputs > seqs ? outputs : seqs;
+    uint64_t drafts = (uint64_t)seqs * options->draft.n_max;
+    outputs += (uint32_t)(drafts < MOST_DRAFT_ROWS ? drafts : MOST_DRAFT_ROWS);
     *out = (rf_limits){.max_tokens = batch,
                        .max_seqs = seqs,
                        .max_outputs = outputs < batch ? outputs : batch,
@@ -51,4 +59,8 @@ rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *o
     for (uint32_t g = 0; g < program->n_kv_groups; g++)
         out->n_blocks[g] = group_blocks(program->kv_groups[g].window, kv_tokens, out);
     return RF_OK;
+}
+
+rf_limits rf_engine_draft_limits(const rf_engine_options *options, const rf_limits *limits) {
+    return rf_draft_model_limits(options->draft.program, limits);
 }

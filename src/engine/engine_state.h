@@ -7,10 +7,26 @@
 
 #include <pthread.h>
 
+#include "engine/draft_choice.h"
 #include "engine/engine.h"
 #include "engine/ring.h"
 #include "engine/ring_messages.h"
 #include "engine/span_arena.h"
+
+/* A choice's drafts. */
+typedef struct core_draft {
+    rf_draft_record record;
+    uint32_t grade; /* of those in the step that runs */
+} core_draft;
+
+typedef struct engine_drafts {
+    rf_draft_model *model; /* owned; NULL: none, or it has failed */
+    rf_draft_costs costs;
+    rf_draft_record records[RF_DRAFT_COUNT]; /* by kind: where requests begin */
+    rf_draft_place *places;                  /* [RF_DRAFT_ROWS] */
+    rf_draft_ask *asks;                      /* [RF_DRAFT_ROWS]: lookups first, then the model's */
+    rf_draft_offer *offers;                  /* [RF_DRAFT_ROWS] */
+} engine_drafts;
 
 /* A request that the engine has taken. */
 typedef struct core_request {
@@ -18,6 +34,7 @@ typedef struct core_request {
     rf_order order;
     rf_sampler **samplers; /* GENERATE: [n_choices], owned */
     uint32_t *n_generated; /* [n_choices], owned */
+    core_draft *drafts;    /* [n_choices], owned; NULL: without */
     uint32_t n_left;       /* choices that have not ended */
     uint32_t n_cached;
     bool began;                       /* had rows already */
@@ -37,6 +54,7 @@ typedef struct engine_core {
     float *hidden;               /* [max_outputs][n_embd] */
     bool has_logits, has_hidden; /* of the step that runs */
     uint64_t *op_ns;             /* [n_ops + 1], or NULL */
+    engine_drafts drafts;
     rf_engine_options options;
     rf_engine_counters counters;
 } engine_core;
@@ -79,6 +97,16 @@ void rf_core_end(rf_engine *engine, core_request *request, rf_finish finish, rf_
 void rf_core_free_request(core_request *request);
 /* Runs one step; false: there was nothing to run. */
 bool rf_core_step(rf_engine *engine);
+
+RF_NODISCARD rf_status rf_core_drafts_init(engine_core *core, rf_progress_fn progress, void *user,
+                                           rf_error *err);
+void rf_core_drafts_deinit(engine_core *core);
+/* A record for each choice of a request that wants drafts. */
+RF_NODISCARD rf_status rf_core_drafts_begin(engine_core *core, core_request *request,
+                                            rf_error *err);
+/* Proposes drafts for the next step; what came of them, and the time of its run, is learnt. */
+void rf_core_drafts_propose(engine_core *core);
+void rf_core_drafts_learn(engine_core *core, const rf_step *step, uint64_t run_ns);
 
 /* Results of a step's rows go to the request's place in the region. False: they are of no use, and
  * the request says why. */

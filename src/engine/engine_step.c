@@ -129,6 +129,10 @@ static void end_choice(rf_engine *engine, const rf_step_sample *sample) {
                         .n_generated = request->n_generated[sample->choice],
                         .n_cached = request->n_cached,
                         .last = --request->n_left == 0};
+    if (request->drafts) {
+        notice.n_drafted = request->drafts[sample->choice].record.n_drafted;
+        notice.n_accepted = request->drafts[sample->choice].record.n_accepted;
+    }
     if (notice.last) {
         rf_core_free_request(request);
         engine->core.counters.n_finished++;
@@ -206,10 +210,16 @@ static bool step_once(rf_engine *engine) {
     rf_error err = {0};
     rf_step *step;
     uint64_t start = rf_clock_ns();
+    rf_core_drafts_propose(core);
+    uint64_t drafted = rf_clock_ns();
     if (!rf_scheduler_plan(core->sched, &step))
         return false;
+    core->counters.draft_ns += drafted - start;
     note_cached(core, step);
-    if (run(core, step, &err) != RF_OK) {
+    uint64_t planned = rf_clock_ns();
+    rf_status status = run(core, step, &err);
+    uint64_t run_ns = rf_clock_ns() - planned;
+    if (status != RF_OK) {
         abort_step(engine, step, &err);
         publish(engine, rf_clock_ns() - start);
         report(engine, step, err.code, start);
@@ -223,8 +233,9 @@ static bool step_once(rf_engine *engine) {
     }
     for (uint32_t i = 0; i < step->n_samples; i++)
         choose(engine, step, &step->samples[i]);
+    rf_core_drafts_learn(core, step, run_ns);
     uint64_t ns = rf_clock_ns() - start;
-    rf_scheduler_commit(core->sched, ns);
+    rf_scheduler_commit(core->sched, ns - (drafted - start));
     end_requests(engine, step);
     publish(engine, ns);
     report(engine, step, RF_OK, start);

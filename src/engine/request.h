@@ -23,6 +23,13 @@ typedef enum rf_pooling {
     RF_POOL_COUNT
 } rf_pooling;
 
+typedef enum rf_draft_kind {
+    RF_DRAFT_NONE,
+    RF_DRAFT_LOOKUP, /* what followed the last tokens where they stood before */
+    RF_DRAFT_MODEL,  /* the engine's draft model, where it has one */
+    RF_DRAFT_COUNT
+} rf_draft_kind;
+
 /* Zero-initialise; borrowed until submit returns. */
 typedef struct rf_request {
     rf_request_kind kind;
@@ -40,6 +47,10 @@ typedef struct rf_request {
     const rf_sample_params *params; /* NULL: the defaults; n_probs asks for alternatives */
     const int32_t *stop_tokens;     /* end a choice; the last token reported */
     uint32_t n_stop;
+    /* Who guesses further tokens, which are checked in one pass: faster where they come true, and
+     * never another output (engine/scheduler.h). */
+    rf_draft_kind draft;
+    uint32_t n_draft_max; /* of a step; 0: what the engine's options say */
     /* SCORE: of tokens[scores_from] and later ones, at least 1; 0 = 1 */
     uint32_t scores_from;
     uint32_t n_top; /* best alternatives at each place, up to RF_SAMPLE_MAX_PROBS */
@@ -67,8 +78,9 @@ typedef struct rf_event {
     bool last;
     rf_status status; /* RF_OK, or why it failed: error says more */
     char error[256];
-    uint32_t n_generated; /* tokens of this choice */
-    uint32_t n_cached;    /* tokens of the prompt that were not computed */
+    uint32_t n_generated;           /* tokens of this choice */
+    uint32_t n_cached;              /* tokens of the prompt that were not computed */
+    uint32_t n_drafted, n_accepted; /* drafts for this choice; those that came true */
     /* SCORE: [n_tokens - scores_from][1 + n_top], the token itself first. EMBED: [n_embd]. Valid
      * until the next call of rf_engine_next. */
     const rf_token_logprob *scores;

@@ -20,6 +20,7 @@ typedef struct rf_order {
     int32_t priority;
     uint64_t salt;
     uint32_t keeps_private, pooling, normalise;
+    uint32_t draft, n_draft_max;
     /* In the region: the prompt, tokens that end a choice, biases, breakers ({n, tokens…} each),
      * and room for results. */
     uint64_t tokens_at, stop_at, biases_at, breakers_at, result_at;
@@ -44,7 +45,7 @@ typedef struct rf_notice {
     int32_t token;
     float logprob;
     uint32_t n_top; /* TOKEN: in all; MORE: in this one */
-    uint32_t n_cached, n_generated;
+    uint32_t n_cached, n_generated, n_drafted, n_accepted;
     union {
         rf_token_logprob top[RF_NOTICE_TOPS];
         char text[RF_NOTICE_TEXT_BYTES]; /* of an error, NUL-terminated */

@@ -14,25 +14,28 @@ static uint32_t most_drafts(const rf_scheduler *sched, const sched_seq *s) {
     return least(n, RF_DRAFTS_MAX);
 }
 
-bool rf_scheduler_draft_place(const rf_scheduler *sched, uint32_t i, rf_draft_place *out) {
-    for (uint32_t k = 0; k < sched->n_running && !sched->in_step; k++) {
-        int32_t seq = sched->running[k];
-        if (!rf_sched_decodes(sched, seq) || i-- > 0)
-            continue;
+uint32_t rf_scheduler_draft_places(const rf_scheduler *sched, rf_draft_place *out, uint32_t most) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < sched->n_running; i++)
+        if (!rf_sched_decodes(sched, sched->running[i]))
+            return 0;
+    if (sched->in_step || rf_sched_budget(sched, sched->n_running) == 0)
+        return 0;
+    for (; n < sched->n_running && n < most; n++) {
+        int32_t seq = sched->running[n];
         const sched_seq *s = &sched->seqs[seq];
         const rf_job *job = &sched->jobs[s->job].job;
-        *out = (rf_draft_place){.job = job->id,
-                                .salt = job->salt,
-                                .tag = job->tag,
-                                .choice = s->choice,
-                                .seq = seq,
-                                .tokens = s->tokens,
-                                .n_tokens = s->n_tokens,
-                                .n_most = most_drafts(sched, s),
-                                .keeps_private = job->keeps_private};
-        return true;
+        out[n] = (rf_draft_place){.job = job->id,
+                                  .salt = job->salt,
+                                  .tag = job->tag,
+                                  .choice = s->choice,
+                                  .seq = seq,
+                                  .tokens = s->tokens,
+                                  .n_tokens = s->n_tokens,
+                                  .n_most = most_drafts(sched, s),
+                                  .keeps_private = job->keeps_private};
     }
-    return false;
+    return n;
 }
 
 void rf_scheduler_propose(rf_scheduler *sched, int32_t seq, const int32_t *drafts, uint32_t n) {

@@ -145,9 +145,9 @@ RF_NODISCARD rf_status rf_scheduler_submit(rf_scheduler *sched, const rf_job *jo
 /* Ends a job at once; its blocks are given back. Not between plan and commit. False: no such job.
  */
 bool rf_scheduler_cancel(rf_scheduler *sched, uint64_t id);
-/* Between steps: place number i of those that drafts can follow, most urgent first; false: there
- * are no more. */
-bool rf_scheduler_draft_place(const rf_scheduler *sched, uint32_t i, rf_draft_place *out);
+/* Between steps: the places of the first `most` sequences that run, most urgent first; returns how
+ * many. None where the next step would take no drafts. */
+uint32_t rf_scheduler_draft_places(const rf_scheduler *sched, rf_draft_place *out, uint32_t most);
 /* Drafts of a place for the next plan, which takes as many of the first ones as fit. */
 void rf_scheduler_propose(rf_scheduler *sched, int32_t seq, const int32_t *drafts, uint32_t n);
 /* The next step, or false when no row can run: then no job is left either. */

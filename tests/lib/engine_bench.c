@@ -65,6 +65,7 @@ uint64_t bench_submit_record(bench *b, record *r, uint32_t seed) {
     rf_request request = {.tokens = r->prompt,
                           .n_tokens = r->n_prompt,
                           .n_new = r->n_new,
+                          .draft = b->draft,
                           .params = &params,
                           .priority = (int32_t)(seed % 5 == 0)};
     return bench_submit(b, &request);
@@ -87,6 +88,8 @@ void bench_take(bench *b, uint32_t n) {
             r->got[r->n_got++] = event.token;
         } else {
             r->finish = event.finish;
+            b->n_drafted += event.n_drafted;
+            b->n_accepted += event.n_accepted;
             n -= event.last;
         }
     }

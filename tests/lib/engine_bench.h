@@ -31,6 +31,8 @@ typedef struct bench {
     uint64_t first_id; /* of the requests of this round */
     bool compares;     /* rows must equal those that are there */
     uint32_t n_differ;
+    rf_draft_kind draft; /* of records that are submitted */
+    uint64_t n_drafted, n_accepted;
 } bench;
 
 /* A bench that runs the tiny program with weights of a seed; false: no memory. */

@@ -206,8 +206,10 @@ static int32_t next_token(const run *r, uint64_t prefix, uint32_t choice, bool *
 
 /* Drafts that are right as often as the scenario says, and more than there is room for. */
 static void propose(run *r) {
-    rf_draft_place place;
-    for (uint32_t i = 0; rf_scheduler_draft_place(r->sched, i, &place); i++) {
+    rf_draft_place places[MAX_CHOICES];
+    uint32_t n_places = rf_scheduler_draft_places(r->sched, places, MAX_CHOICES);
+    for (uint32_t i = 0; i < n_places; i++) {
+        rf_draft_place place = places[i];
         int32_t drafts[RF_DRAFTS_MAX];
         request *q = request_of(r, place.job);
         uint64_t hash = place.salt, luck = sim_mix(place.n_tokens, r->outcome->n_steps);
