@@ -45,6 +45,15 @@ static bool take_scores(rf_engine *engine, core_request *request, const rf_step_
     return true;
 }
 
+static bool check_logits(const engine_core *core, core_request *request,
+                         const rf_step_entry *entry) {
+    uint32_t n_vocab = core->program->n_vocab;
+    for (uint32_t i = 0; i < entry->n_outputs; i++)
+        if (!all_finite(core->logits + (size_t)(entry->first_output + i) * n_vocab, n_vocab))
+            return refuse(request, entry->first_output_position + i, "logits");
+    return true;
+}
+
 /* ---- embeddings ---------------------------------------------------------------------------- */
 
 /* Rows are added in the order of their positions, so that chunks do not show in the sum. */
@@ -66,6 +75,7 @@ bool rf_core_take_rows(rf_engine *engine, core_request *request, const rf_step_e
     switch (request->order.request) {
     case RF_REQUEST_SCORE: return take_scores(engine, request, entry);
     case RF_REQUEST_EMBED: return add_hidden(engine, request, entry);
+    case RF_REQUEST_ROWS: return check_logits(&engine->core, request, entry);
     default: return true;
     }
 }

@@ -12,7 +12,9 @@ typedef enum rf_request_kind {
     RF_REQUEST_GENERATE, /* tokens that follow the prompt */
     RF_REQUEST_SCORE,    /* log-probabilities of the given tokens */
     RF_REQUEST_EMBED,    /* one vector for all of them */
-    RF_REQUEST_ROWS,     /* their rows of logits, through rf_engine_options.on_row alone */
+    /* Their rows of logits, through rf_engine_options.on_row alone; it fails where they are not
+     * finite, after on_row has had them. */
+    RF_REQUEST_ROWS,
     RF_REQUEST_COUNT
 } rf_request_kind;
 
