@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "tests/lib/golden.h"
@@ -23,7 +24,9 @@ static const double PERPLEXITY_SLACK = 0.006;
 typedef struct real {
     rf_gguf *gguf;
     rf_model *model;
-    rf_runner *runner;
+    row_engine engine;
+    uint64_t last_salt;
+    float *rows; /* [OUTPUTS][n_vocab], owned */
     rf_tokenizer *tokenizer;
     json_t *golden;
     uint32_t n_vocab;
@@ -31,12 +34,17 @@ typedef struct real {
     rf_error err;
 } real;
 
-static bool step(real *r, int32_t seq, const int32_t *tokens, uint32_t n, rf_want want,
-                 const float **logits) {
-    rf_feed feed = {seq, tokens, n, want};
-    if (rf_runner_step(r->runner, &feed, 1, logits, &r->err) == RF_OK)
+/* Rows after tokens[from] and later ones; what is before them is cached, but the first time. */
+static bool step(real *r, const int32_t *tokens, uint32_t from, uint32_t n_tokens) {
+    row_feed feed = {.tokens = tokens,
+                     .n_tokens = n_tokens,
+                     .from = from,
+                     .salt = r->last_salt,
+                     .rows = r->rows};
+    if (row_engine_run(&r->engine, &feed, 1, &r->err) == RF_OK &&
+        (feed.n_cached == 0 || row_engine_found(&r->engine, &feed)))
         return true;
-    (void)printf("step failed: %s\n", r->err.text);
+    (void)printf("step failed with %u of %u tokens cached: %s\n", feed.n_cached, from, r->err.text);
     r->n_failures++;
     return false;
 }
@@ -53,27 +61,28 @@ static bool load(real *r, const char *model, const char *golden) {
         (void)printf("%s: %s\n", golden, where.text);
         return false;
     }
-    rf_backend *backend = NULL;
     rf_cpu_options cpu = {.features = UINT32_MAX};
-    rf_runner_options options = {
-        .n_ctx = N_CTX, .max_outputs = OUTPUTS, .type_k = RF_KV_F16, .type_v = RF_KV_F16};
+    rf_engine_options options = {.n_ctx = N_CTX,
+                                 .max_seqs = 1,
+                                 .max_outputs = OUTPUTS,
+                                 .type_k = RF_KV_F16,
+                                 .type_v = RF_KV_F16};
     if (rf_gguf_open(model, NULL, &r->gguf, &r->err) == RF_OK &&
         rf_model_create(r->gguf, &(rf_model_options){.n_ctx = N_CTX}, &r->model, &r->err) ==
             RF_OK &&
         rf_tokenizer_create(r->gguf, &r->tokenizer, &r->err) == RF_OK &&
-        rf_cpu_backend_create(&cpu, &backend, &r->err) == RF_OK) {
-        r->n_vocab = rf_model_get_info(r->model)->n_vocab;
-        if (rf_runner_create(backend, rf_model_program(r->model), &options, NULL, NULL, &r->runner,
-                             &r->err) == RF_OK)
-            return true;
-        backend->api->destroy(backend);
+        row_engine_open(&r->engine, rf_model_program(r->model), &cpu, &options, &r->err) == RF_OK) {
+        r->n_vocab = r->engine.n_vocab;
+        r->rows = rf_calloc((size_t)OUTPUTS * r->n_vocab, sizeof *r->rows);
+        return r->rows != NULL;
     }
     (void)printf("%s: %s\n", model, r->err.text);
     return false;
 }
 
 static void unload(real *r) {
-    rf_runner_destroy(r->runner);
+    row_engine_close(&r->engine);
+    rf_free(r->rows);
     rf_tokenizer_destroy(r->tokenizer);
     rf_model_destroy(r->model);
     rf_gguf_close(r->gguf);
@@ -115,15 +124,12 @@ static void check_path(real *r, const json_t *one, double *widest) {
     const json_t *path = json_object_get(one, "ids"), *gaps = json_object_get(one, "gaps");
     size_t n = read_ids(path, ids + n_prompt, N_CTX - n_prompt);
     check_prompt(r, one, ids, n_prompt);
-    int32_t seq;
-    if (rf_runner_open(r->runner, &seq, &r->err) != RF_OK)
-        return;
-    const float *logits = NULL;
+    r->last_salt++;
     for (size_t i = 0; i < n; i++) {
-        const int32_t *from = i ? ids + n_prompt + i - 1 : ids;
-        if (!step(r, seq, from, i ? 1 : (uint32_t)n_prompt, RF_WANT_LAST, &logits))
+        uint32_t n_tokens = (uint32_t)(n_prompt + i);
+        if (!step(r, ids, n_tokens - 1, n_tokens))
             break;
-        int32_t best = (int32_t)golden_best(logits, r->n_vocab), want = ids[n_prompt + i];
+        int32_t best = (int32_t)golden_best(r->rows, r->n_vocab), want = ids[n_prompt + i];
         double gap = json_number_value(json_array_get(gaps, i));
         if (best == want)
             continue;
@@ -134,7 +140,6 @@ static void check_path(real *r, const json_t *one, double *widest) {
             r->n_failures++;
         }
     }
-    rf_runner_close(r->runner, seq);
 }
 
 static void check_greedy(real *r) {
@@ -160,19 +165,15 @@ static double log_probability(const float *row, uint32_t n, int32_t id) {
 
 /* Adds what the counted positions of one window cost. */
 static bool window_cost(real *r, const int32_t *tokens, double *cost) {
-    int32_t seq;
-    const float *logits = NULL;
-    if (rf_runner_open(r->runner, &seq, &r->err) != RF_OK)
-        return false;
-    bool ok = step(r, seq, tokens, FIRST_COUNTED, RF_WANT_NONE, &logits);
+    bool ok = true;
+    r->last_salt++;
     for (uint32_t at = FIRST_COUNTED, n; ok && at < WINDOW - 1; at += n) {
         n = WINDOW - 1 - at < OUTPUTS ? WINDOW - 1 - at : OUTPUTS;
-        ok = step(r, seq, tokens + at, n, RF_WANT_ALL, &logits);
+        ok = step(r, tokens, at, at + n);
         for (uint32_t i = 0; ok && i < n; i++)
             *cost -=
-                log_probability(logits + (size_t)i * r->n_vocab, r->n_vocab, tokens[at + i + 1]);
+                log_probability(r->rows + (size_t)i * r->n_vocab, r->n_vocab, tokens[at + i + 1]);
     }
-    rf_runner_close(r->runner, seq);
     return ok;
 }
 

@@ -59,23 +59,44 @@ void golden_model_close(golden_model *golden) {
     *golden = (golden_model){0};
 }
 
-rf_runner *golden_runner(const rf_program *program, const rf_cpu_options *cpu, rf_kv_type kv_type,
-                         uint32_t n_ctx, uint32_t n_seqs) {
+bool golden_engine_open(row_engine *engine, const golden_model *golden, const rf_cpu_options *cpu,
+                        rf_kv_type kv_type, uint32_t n_seqs, uint32_t batch_tokens) {
     rf_error err = {0};
-    rf_backend *backend = NULL;
-    rf_runner *runner = NULL;
-    rf_runner_options options = {.n_ctx = n_ctx,
-                                 .kv_tokens = n_ctx * n_seqs,
-                                 .batch_tokens = n_ctx * n_seqs,
-                                 .max_seqs = n_seqs,
-                                 .type_k = kv_type,
-                                 .type_v = kv_type};
-    if (rf_cpu_backend_create(cpu, &backend, &err) == RF_OK) {
-        if (rf_runner_create(backend, program, &options, NULL, NULL, &runner, &err) == RF_OK)
-            return runner;
-        backend->api->destroy(backend);
+    rf_engine_options options = row_engine_options(kv_type, GOLDEN_CTX, n_seqs);
+    if (batch_tokens > 0)
+        options.batch_tokens = batch_tokens;
+    if (row_engine_open(engine, rf_model_program(golden->model), cpu, &options, &err) == RF_OK)
+        return true;
+    (void)fprintf(stderr, "no engine: %s\n", err.text);
+    return false;
+}
+
+static bool run_pieces(const golden_model *golden, row_engine *engine, uint32_t largest,
+                       rf_rng *rng, float *rows) {
+    rf_error err = {0};
+    uint64_t salt = ++engine->last_salt;
+    for (uint32_t at = 0, n; at < golden->n_tokens; at += n) {
+        n = rng ? 1 + rf_rng_below(rng, largest) : largest;
+        n = n > golden->n_tokens - at ? golden->n_tokens - at : n;
+        row_feed feed = {.tokens = golden->tokens,
+                         .n_tokens = at + n,
+                         .from = at,
+                         .salt = salt,
+                         .rows = rows + (size_t)at * golden->n_vocab};
+        if (row_engine_run(engine, &feed, 1, &err) == RF_OK && row_engine_found(engine, &feed))
+            continue;
+        (void)fprintf(stderr, "%u tokens from %u on, %u of them cached: %s\n", n, at, feed.n_cached,
+                      err.text);
+        return false;
     }
-    (void)fprintf(stderr, "no runner: %s\n", err.text);
+    return true;
+}
+
+float *golden_run(const golden_model *golden, row_engine *engine, uint32_t largest, rf_rng *rng) {
+    float *rows = rf_calloc((size_t)golden->n_tokens * golden->n_vocab, sizeof *rows);
+    if (rows && run_pieces(golden, engine, largest, rng, rows))
+        return rows;
+    rf_free(rows);
     return NULL;
 }
 

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "cpu/backend_cpu.h"
 #include "tests/lib/engine_bench.h"
 #include "tests/lib/tiny_program.h"
 
@@ -112,35 +111,9 @@ static void test_cancel_refuse_and_shutdown(void **state) {
     bench_end(&b, &tiny);
 }
 
-static void test_memory_failures(void **state) {
-    (void)state;
-    tiny_program tiny;
-    assert_true(tiny_program_open(&tiny, 8, RF_QTYPE_F32));
-    rf_engine_options options = {.n_ctx = 64, .max_seqs = 2, .max_waiting = 2};
-    rf_status status = RF_ERR_NO_MEMORY;
-    size_t live = rf_alloc_live_bytes();
-    for (uint64_t n = 1; status != RF_OK; n++) {
-        rf_cpu_options cpu = {.n_threads = 1, .features = UINT32_MAX};
-        rf_backend *backend = NULL;
-        rf_engine *engine = NULL;
-        rf_error err = {0};
-        assert_true(n < 500);
-        assert_int_equal(rf_cpu_backend_create(&cpu, &backend, &err), RF_OK);
-        rf_alloc_fail_at(n, 0);
-        status = rf_engine_create(backend, &tiny.program, &options, NULL, NULL, &engine, &err);
-        rf_alloc_fail_at(0, 0);
-        if (status == RF_OK)
-            rf_engine_destroy(engine);
-        else
-            backend->api->destroy(backend);
-        assert_int_equal(rf_alloc_live_bytes(), live);
-    }
-    tiny_program_close(&tiny);
-}
-
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failing_calls), cmocka_unit_test(test_nan_ends_one_request),
-        cmocka_unit_test(test_cancel_refuse_and_shutdown), cmocka_unit_test(test_memory_failures)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_failing_calls),
+                                       cmocka_unit_test(test_nan_ends_one_request),
+                                       cmocka_unit_test(test_cancel_refuse_and_shutdown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,29 +14,16 @@
 #include "base/cpu_features.h"
 #include "tests/lib/golden_model.h"
 
-enum { N_CTX = 64 };
-
 static const double REFERENCE_BOUND = 2e-5, FAST_BOUND = 4e-2;
 
-static float *run(const golden_model *golden, const rf_cpu_options *cpu, rf_kv_type kv,
-                  uint32_t chunk) {
-    rf_runner *runner = golden_runner(rf_model_program(golden->model), cpu, kv, N_CTX, 1);
-    assert_non_null(runner);
-    float *got = rf_calloc((size_t)golden->n_tokens * golden->n_vocab, sizeof *got);
+static void open_engine(row_engine *engine, const golden_model *golden, const rf_cpu_options *cpu,
+                        rf_kv_type kv) {
+    assert_true(golden_engine_open(engine, golden, cpu, kv, 1, 0));
+}
+
+static float *run(const golden_model *golden, row_engine *engine, uint32_t piece) {
+    float *got = golden_run(golden, engine, piece, NULL);
     assert_non_null(got);
-    int32_t seq = -1;
-    rf_error err = {0};
-    assert_int_equal(rf_runner_open(runner, &seq, &err), RF_OK);
-    for (uint32_t at = 0, n; at < golden->n_tokens; at += n) {
-        n = chunk < golden->n_tokens - at ? chunk : golden->n_tokens - at;
-        const float *logits = NULL;
-        rf_feed feed = {seq, golden->tokens + at, n, RF_WANT_ALL};
-        if (rf_runner_step(runner, &feed, 1, &logits, &err) != RF_OK)
-            fail_msg("%s", err.text);
-        memcpy(got + (size_t)at * golden->n_vocab, logits,
-               (size_t)n * golden->n_vocab * sizeof *got);
-    }
-    rf_runner_destroy(runner);
     return got;
 }
 
@@ -65,7 +52,9 @@ static void test_reference(void **state) {
             continue;
         open_type(&golden, i);
         rf_cpu_options cpu = {.n_threads = 1, .features = UINT32_MAX, .reference = true};
-        float *got = run(&golden, &cpu, RF_KV_F32, golden.n_tokens);
+        row_engine engine;
+        open_engine(&engine, &golden, &cpu, RF_KV_F32);
+        float *got = run(&golden, &engine, golden.n_tokens);
         double r = rel(&golden, got);
         print_message("%s reference: rel %.3g\n", rf_qtype_get((rf_qtype)i)->name, r);
         if (r > REFERENCE_BOUND ||
@@ -73,6 +62,7 @@ static void test_reference(void **state) {
             fail_msg("%s: rel %.3g, bound %.3g", rf_qtype_get((rf_qtype)i)->name, r,
                      REFERENCE_BOUND);
         rf_free(got);
+        row_engine_close(&engine);
         golden_model_close(&golden);
     }
 }
@@ -92,8 +82,10 @@ static void test_kernels(void **state) {
         for (int m = 0; m < 3; m++) {
             for (int c = 0; c < 3; c++) {
                 rf_cpu_options cpu = {.n_threads = 2, .features = masks[m]};
-                float *got = run(&golden, &cpu, caches[c], golden.n_tokens);
-                float *split = run(&golden, &cpu, caches[c], 1 + (uint32_t)(m + c));
+                row_engine engine;
+                open_engine(&engine, &golden, &cpu, caches[c]);
+                float *got = run(&golden, &engine, golden.n_tokens);
+                float *split = run(&golden, &engine, 1 + (uint32_t)(m + c));
                 double r = rel(&golden, got);
                 if (r > FAST_BOUND)
                     fail_msg("%s, mask %d, %s cache: rel %.3g, bound %.3g",
@@ -107,6 +99,7 @@ static void test_kernels(void **state) {
                     print_message("%s mask %d: rel %.3g\n", rf_qtype_get((rf_qtype)i)->name, m, r);
                 rf_free(got);
                 rf_free(split);
+                row_engine_close(&engine);
             }
         }
         golden_model_close(&golden);
@@ -119,11 +112,14 @@ static void test_q8_cache(void **state) {
     golden_model golden;
     assert_true(golden_model_open(&golden, "types", "type-f16"));
     rf_cpu_options cpu = {.n_threads = 1, .reference = true};
-    float *got = run(&golden, &cpu, RF_KV_Q8_0, 5);
+    row_engine engine;
+    open_engine(&engine, &golden, &cpu, RF_KV_Q8_0);
+    float *got = run(&golden, &engine, 5);
     double r = rel(&golden, got);
     print_message("q8_0 cache: rel %.3g\n", r);
     assert_true(r < 1e-2 && r > 1e-5);
     rf_free(got);
+    row_engine_close(&engine);
     golden_model_close(&golden);
 }
 

@@ -8,12 +8,11 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "base/cpu_features.h"
 #include "tests/lib/gguf_edit.h"
 #include "tests/lib/golden.h"
 #include "tests/lib/golden_model.h"
-
-enum { N_CTX = 64 };
 
 static void linear(gguf_edit *edit) {
     (void)edit_set_str(edit, "llama.rope.scaling.type", RF_STR("linear"));
@@ -93,20 +92,17 @@ static const struct {
 
 static void run(const golden_model *golden, size_t variant, bool reference) {
     rf_cpu_options cpu = {.n_threads = 1, .features = UINT32_MAX, .reference = reference};
-    rf_runner *runner = golden_runner(rf_model_program(golden->model), &cpu, RF_KV_F32, N_CTX, 1);
-    assert_non_null(runner);
-    rf_error err = {0};
-    int32_t seq = -1;
-    const float *logits = NULL;
-    assert_int_equal(rf_runner_open(runner, &seq, &err), RF_OK);
-    rf_feed feed = {seq, golden->tokens, golden->n_tokens, RF_WANT_ALL};
-    if (rf_runner_step(runner, &feed, 1, &logits, &err) != RF_OK)
-        fail_msg("%s: %s", variants[variant].name, err.text);
+    row_engine engine;
+    assert_true(golden_engine_open(&engine, golden, &cpu, RF_KV_F32, 1, 0));
+    float *logits = golden_run(golden, &engine, golden->n_tokens, NULL);
+    if (!logits)
+        fail_msg("%s: no logits", variants[variant].name);
     double rel = golden_rel(logits, golden->logits, (size_t)golden->n_tokens * golden->n_vocab);
     if (rel > variants[variant].bound ||
         golden_n_best_differ(logits, golden->logits, golden->n_tokens, golden->n_vocab))
         fail_msg("%s: rel %.3g, bound %.3g", variants[variant].name, rel, variants[variant].bound);
-    rf_runner_destroy(runner);
+    rf_free(logits);
+    row_engine_close(&engine);
 }
 
 static void test_variants(void **state) {
@@ -130,7 +126,7 @@ static void test_variants(void **state) {
         if (rf_gguf_open_memory(bytes.data, bytes.len, &gguf, &err) != RF_OK)
             fail_msg("%s: %s", variants[i].name, err.text);
         golden_model golden;
-        assert_true(golden_model_bind(&golden, gguf, N_CTX, expected));
+        assert_true(golden_model_bind(&golden, gguf, GOLDEN_CTX, expected));
         run(&golden, i, false);
         run(&golden, i, true);
         golden_model_close(&golden);

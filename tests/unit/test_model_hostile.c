@@ -27,30 +27,27 @@ typedef struct attempt {
 
 /* What loads must run, or be refused by the backend or the step with a message. */
 static void run_a_little(const rf_model *model) {
-    static const int32_t tokens[] = {3, 1, 4, 1, 5};
+    enum { N_PIECES = 8, PIECE = 5 };
+    static const int32_t tokens[N_PIECES * PIECE] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3};
     rf_cpu_options cpu = {.n_threads = 1, .features = UINT32_MAX};
-    rf_runner_options options = {.n_ctx = 40, .batch_tokens = 8};
-    rf_backend *backend = NULL;
-    rf_runner *runner = NULL;
+    rf_engine_options options = {.n_ctx = N_PIECES * PIECE, .batch_tokens = 8, .max_seqs = 2};
+    row_engine engine;
     rf_error err = {0};
-    const float *logits = NULL;
-    int32_t seq = -1;
-    assert_int_equal(rf_cpu_backend_create(&cpu, &backend, &err), RF_OK);
-    if (rf_runner_create(backend, rf_model_program(model), &options, NULL, NULL, &runner, &err) !=
-        RF_OK) {
+    if (row_engine_open(&engine, rf_model_program(model), &cpu, &options, &err) != RF_OK) {
         assert_true(err.text[0]);
-        backend->api->destroy(backend);
         return;
     }
-    assert_int_equal(rf_runner_open(runner, &seq, &err), RF_OK);
-    for (int i = 0; i < 8; i++) {
-        rf_feed feed = {seq, tokens, 5, RF_WANT_LAST};
-        if (rf_runner_step(runner, &feed, 1, &logits, &err) != RF_OK) {
+    float *row = rf_calloc(engine.n_vocab, sizeof *row);
+    assert_non_null(row);
+    for (uint32_t n = PIECE; n <= N_PIECES * PIECE; n += PIECE) {
+        row_feed feed = {.tokens = tokens, .n_tokens = n, .from = n - 1, .rows = row};
+        if (row_engine_run(&engine, &feed, 1, &err) != RF_OK) {
             assert_true(err.text[0]);
             break;
         }
     }
-    rf_runner_destroy(runner);
+    row_engine_close(&engine);
+    rf_free(row);
 }
 
 static attempt load(const void *bytes, size_t n) {
