@@ -39,7 +39,7 @@ typedef struct rf_sched_config {
     uint64_t aging_ns;           /* waiting that is worth a level of priority; 0: 1 s */
 } rf_sched_config;
 
-enum { RF_NEW_TOKENS_MAX = UINT32_MAX }; /* as many as fit */
+#define RF_NEW_TOKENS_MAX UINT32_MAX /* as many as fit */
 
 typedef struct rf_job {
     uint64_t id;           /* the caller's; no two jobs have the same */
