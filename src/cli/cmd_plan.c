@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/session.h"
+#include "engine/drafter.h"
 
 static uint64_t total(const rf_memory_plan *plan) {
     return plan->weights_bytes + plan->mapped_bytes + plan->kv_bytes + plan->workspace_bytes;
@@ -59,8 +60,24 @@ static void print_text(const rf_program *program, const rf_limits *limits,
     }
 }
 
+/* What a draft model takes besides: a backend of its own holds it. */
+static rf_status add_draft(const rf_session *session, const rf_backend *backend,
+                           const rf_limits *limits, rf_memory_plan *plan, rf_error *err) {
+    if (!session->draft_model)
+        return RF_OK;
+    const rf_program *program = rf_model_program(session->draft_model);
+    rf_limits of_draft = rf_draft_model_limits(program, limits);
+    rf_memory_plan more;
+    RF_TRY(backend->api->plan(backend, program, &of_draft, &more, err));
+    plan->weights_bytes += more.weights_bytes;
+    plan->mapped_bytes += more.mapped_bytes;
+    plan->kv_bytes += more.kv_bytes;
+    plan->workspace_bytes += more.workspace_bytes;
+    return RF_OK;
+}
+
 rf_status rf_cmd_plan(rf_cli *cli, rf_error *err) {
-    rf_session session = {0};
+    rf_session session = {.may_draft = true};
     rf_backend *backend = NULL;
     rf_limits limits;
     rf_memory_plan plan;
@@ -75,6 +92,8 @@ rf_status rf_cmd_plan(rf_cli *cli, rf_error *err) {
     if (status == RF_OK) {
         const rf_program *program = rf_model_program(session.model);
         status = backend->api->plan(backend, program, &limits, &plan, err);
+        if (status == RF_OK)
+            status = add_draft(&session, backend, &limits, &plan, err);
         if (status == RF_OK && rf_opt_on(&cli->options, RF_OPT_JSON))
             status = print_json(&limits, &plan, err);
         else if (status == RF_OK)

@@ -80,6 +80,8 @@ static rf_status take_event(void *user, const rf_event *event, bool *enough, rf_
     if (event->kind == RF_EVENT_TOKEN)
         return take_token(a, event, enough, err);
     a->result->n_cached = event->n_cached;
+    a->result->n_drafted = event->n_drafted;
+    a->result->n_accepted = event->n_accepted;
     bool all = (int64_t)a->result->n_generated == a->options->n_predict;
     if (event->finish == RF_FINISH_LENGTH && !all)
         a->result->finish = RF_ANSWER_CONTEXT_FULL;
@@ -93,7 +95,8 @@ static rf_request request_of(const answer *a, const rf_sample_params *params,
                           .tokens = prompt->ids,
                           .n_tokens = (uint32_t)prompt->n,
                           .n_new = RF_NEW_TOKENS_MAX,
-                          .params = params};
+                          .params = params,
+                          .draft = a->session->draft};
     int64_t room = (int64_t)a->session->n_ctx - (int64_t)prompt->n, n = a->options->n_predict;
     if (n >= 0 && n <= room)
         request.n_new = (uint32_t)n;
@@ -166,20 +169,24 @@ static double steps_per_second(const rf_generation *g) {
 }
 
 static double read_gb_s(const rf_session *session, const rf_generation *g) {
-    double n_steps = (double)rf_generation_n_steps(g);
+    size_t n = rf_generation_n_steps(g);
+    double n_steps = (double)(n > g->n_accepted ? n - g->n_accepted : 0); /* that read them */
     return per_second((double)session->step_bytes * n_steps, rf_generation_steps_ns(g)) / 1e9;
 }
 
 void rf_generation_note(const rf_session *session, const rf_generation *g) {
     size_t fed = g->n_prompt - g->n_cached;
-    char cached[48] = "";
+    char cached[48] = "", drafts[64] = "";
     if (g->n_cached > 0)
         (void)snprintf(cached, sizeof cached, " (%zu more in the cache)", g->n_cached);
-    rf_note("%sprompt %zu tokens%s, %.1f tok/s; generated %zu, %.1f tok/s; weights read at %.1f "
+    if (session->draft != RF_DRAFT_NONE)
+        (void)snprintf(drafts, sizeof drafts, "; %zu of %zu drafts accepted", g->n_accepted,
+                       g->n_drafted);
+    rf_note("%sprompt %zu tokens%s, %.1f tok/s; generated %zu, %.1f tok/s%s; weights read at %.1f "
             "GB/s; first token after %.2f s%s",
             rf_note_style(RF_STYLE_DIM), fed, cached, per_second((double)fed, g->first_ns),
-            g->n_generated, steps_per_second(g), read_gb_s(session, g), (double)g->first_ns / 1e9,
-            rf_note_style(RF_STYLE_NONE));
+            g->n_generated, steps_per_second(g), drafts, read_gb_s(session, g),
+            (double)g->first_ns / 1e9, rf_note_style(RF_STYLE_NONE));
 }
 
 json_t *rf_generation_json(const rf_session *session, const rf_generation *g, bool *ok) {
@@ -188,6 +195,8 @@ json_t *rf_generation_json(const rf_session *session, const rf_generation *g, bo
     rf_json_set(object, "prompt_tokens", json_integer((json_int_t)g->n_prompt), ok);
     rf_json_set(object, "cached_tokens", json_integer((json_int_t)g->n_cached), ok);
     rf_json_set(object, "generated_tokens", json_integer((json_int_t)g->n_generated), ok);
+    rf_json_set(object, "drafted_tokens", json_integer((json_int_t)g->n_drafted), ok);
+    rf_json_set(object, "accepted_tokens", json_integer((json_int_t)g->n_accepted), ok);
     rf_json_set(object, "prompt_tokens_per_second", json_real(per_second((double)fed, g->first_ns)),
                 ok);
     rf_json_set(object, "first_token_seconds", json_real((double)g->first_ns / 1e9), ok);

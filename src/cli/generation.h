@@ -32,9 +32,10 @@ typedef struct rf_generation_options {
 
 typedef struct rf_generation {
     rf_answer_end finish;
-    size_t n_prompt, n_cached;  /* tokens; cached ones were in the cache already */
-    size_t n_generated;         /* the end token included */
-    uint64_t first_ns, last_ns; /* from the request to its first and last token */
+    size_t n_prompt, n_cached;    /* tokens; cached ones were in the cache already */
+    size_t n_generated;           /* the end token included */
+    size_t n_drafted, n_accepted; /* guesses, and those that came true */
+    uint64_t first_ns, last_ns;   /* from the request to its first and last token */
     uint64_t seed;
 } rf_generation;
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/cpu_features.h"
+#include "cli/draft_file.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cpu/backend_cpu.h"
@@ -12,6 +13,8 @@ enum { DEFAULT_CTX = 4096, LOGITS_BYTES = 64 << 20, POLL_NS = 50000000 };
 
 void rf_session_close(rf_session *session) {
     rf_engine_destroy(session->engine);
+    rf_model_destroy(session->draft_model);
+    rf_gguf_close(session->draft_gguf);
     rf_model_destroy(session->model);
     rf_tokenizer_destroy(session->tokenizer);
     rf_gguf_close(session->gguf);
@@ -79,7 +82,7 @@ rf_status rf_session_open(rf_cli *cli, rf_session *session, bool with_tokenizer,
                              : fit < session->n_batch ? (uint32_t)fit
                                                       : session->n_batch;
     }
-    return RF_OK;
+    return session->may_draft ? rf_draft_open(cli, session, err) : RF_OK;
 }
 
 rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session *session) {
@@ -92,6 +95,7 @@ rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session 
         .max_outputs = session->n_outputs,
         .type_k = (rf_kv_type)rf_opt_int(options, RF_OPT_CACHE_TYPE_K),
         .type_v = (rf_kv_type)rf_opt_int(options, RF_OPT_CACHE_TYPE_V),
+        .draft = rf_draft_engine_options(cli, session),
         .on_row = session->on_row,
         .user = session->user,
         .observer = session->observer,
@@ -130,6 +134,13 @@ rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
     uint32_t n_threads = (uint32_t)rf_opt_int(&cli->options, RF_OPT_THREADS);
     RF_TRY(rf_session_backend(cli, n_threads, &backend, err));
     rf_engine_options options = rf_session_engine_options(cli, session);
+    if (session->draft_model) {
+        rf_status drafts = rf_session_backend(cli, n_threads, &options.draft.backend, err);
+        if (drafts != RF_OK) {
+            backend->api->destroy(backend);
+            return drafts;
+        }
+    }
     if (!rf_opt_on(&cli->options, RF_OPT_QUIET))
         rf_progress_begin("loading");
     rf_interrupt_block(true);
@@ -137,8 +148,11 @@ rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
                                         rf_interrupt_progress, NULL, &session->engine, err);
     rf_interrupt_block(false);
     rf_progress_end();
-    if (status != RF_OK)
+    if (status != RF_OK) {
         backend->api->destroy(backend);
+        if (options.draft.backend)
+            options.draft.backend->api->destroy(options.draft.backend);
+    }
     return status;
 }
 

@@ -14,7 +14,10 @@ typedef struct rf_session {
     rf_gguf *gguf;
     rf_tokenizer *tokenizer; /* NULL unless asked for */
     rf_model *model;
-    rf_engine *engine;    /* NULL until rf_session_start */
+    rf_engine *engine;   /* NULL until rf_session_start */
+    rf_gguf *draft_gguf; /* of --draft, or NULL */
+    rf_model *draft_model;
+    rf_draft_kind draft;  /* what requests may ask for; set by open where may_draft */
     uint32_t n_ctx;       /* longest request, tokens */
     uint32_t n_batch;     /* most tokens of a step */
     uint32_t n_outputs;   /* most rows with logits of a step */
@@ -22,6 +25,7 @@ typedef struct rf_session {
     uint32_t max_seqs;    /* sequences that run at once; set before open: 0 = --parallel */
     uint32_t default_ctx; /* set before open: context when --ctx-size is 0; 0 = min(trained, 4096)
                            */
+    bool may_draft;       /* set before open: --draft and --lookup count */
     /* Set before start. */
     bool wants_all_rows;         /* every row's logits are asked for */
     rf_engine_row_fn on_row;     /* or NULL; on the engine's thread */

@@ -73,9 +73,6 @@ typedef struct rf_engine_options {
 RF_NODISCARD rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *options,
                                         rf_limits *out, rf_error *err);
 
-/* The same for its draft model. */
-rf_limits rf_engine_draft_limits(const rf_engine_options *options, const rf_limits *limits);
-
 /* Binds backend to program, takes all memory, starts the thread. backend is owned by the engine on
  * success and stays the caller's on failure; program is borrowed until destroy. */
 RF_NODISCARD rf_status rf_engine_create(rf_backend *backend, const rf_program *program,

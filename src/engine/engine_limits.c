@@ -1,5 +1,4 @@
 #include "base/checked.h"
-#include "engine/drafter.h"
 #include "engine/engine.h"
 
 /* 32 tokens: a block of one head's F16 keys (head_dim 64 to 128) is 4 to 8 KiB, one or two pages,
@@ -59,8 +58,4 @@ rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *o
     for (uint32_t g = 0; g < program->n_kv_groups; g++)
         out->n_blocks[g] = group_blocks(program->kv_groups[g].window, kv_tokens, out);
     return RF_OK;
-}
-
-rf_limits rf_engine_draft_limits(const rf_engine_options *options, const rf_limits *limits) {
-    return rf_draft_model_limits(options->draft.program, limits);
 }

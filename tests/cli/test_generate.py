@@ -180,3 +180,38 @@ def test_n_th_allocation_fails(tiny, chat_template):
         assert done.returncode == 0 or b"error: " in done.stderr, n
         n_failed += done.returncode
     assert n_failed > 20 and done.returncode == 0
+
+
+def test_drafts_leave_the_output_as_it_is(tiny):
+    for how in (["--temp", "0"], ["--temp", "1.2", "--seed", "5"]):
+        want = generate(tiny, "-n", "80", *how).bytes
+        assert generate(tiny, "-n", "80", *how, "--lookup").bytes == want
+        assert generate(tiny, "-n", "80", *how, "--draft", tiny).bytes == want
+        assert generate(tiny, "-n", "80", *how, "-md", tiny, "--draft-max", "3", "-b", "2").bytes == want
+    timings = json.loads(generate(tiny, "-n", "80", "--temp", "0", "--draft", tiny, "--json").out)["timings"]
+    assert 0 < timings["accepted_tokens"] <= timings["drafted_tokens"]
+    note = ok("generate", "-m", tiny, *RAW[:2], "-p", "hello", "-n", "80", "--temp", "0", "--draft", tiny).err
+    assert "drafts accepted" in note
+    assert "drafts" not in ok("generate", "-m", tiny, *RAW[:2], "-p", "hello", "-n", "8").err
+
+
+def test_refused_drafts(tiny, tmp_path):
+    args = ["generate", "-m", tiny, *RAW, "-p", "hello", "-n", "8"]
+    fails(2, *args, "--draft", tiny, "--lookup", says=["--draft and --lookup"])
+    fails(2, *args, "--lookup", "--draft-max", "17", says=["--draft-max", "16"])
+    fails(1, *args, "--draft", tmp_path / "none.gguf", says=["none.gguf"])
+    other = tmp_path / "other.gguf"
+    data = bytearray(tiny.read_bytes())
+    at = data.index(b"tokenizer.ggml.tokens") + len("tokenizer.ggml.tokens") + 16
+    for _ in range(300):  # strings: length in 8 bytes, then the text
+        at += 8 + int.from_bytes(data[at:at + 8], "little")
+    data[at + 8] ^= 1
+    other.write_bytes(data)
+    fails(1, *args, "--draft", other, says=["other.gguf", "llama.gguf", "token 300"])
+
+
+def test_plan_counts_a_draft_model(tiny):
+    alone = json.loads(ok("plan", "-m", tiny, "--json").out)
+    drafting = json.loads(ok("plan", "-m", tiny, "--draft", tiny, "--json").out)
+    assert drafting["weights_bytes"] == 2 * alone["weights_bytes"]
+    assert drafting["kv_bytes"] >= 2 * alone["kv_bytes"]
