@@ -4,8 +4,8 @@
 #include "base/outfile.h"
 #include "cli/chat_state.h"
 #include "cli/file_input.h"
-#include "cli/number.h"
 #include "cli/output.h"
+#include "cli/spelling.h"
 
 enum { SAVED_MAX_BYTES = 64 << 20, WORD_BYTES = 32 };
 

@@ -3,11 +3,12 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "chat/messages.h"
 #include "cli/conversation.h"
 #include "cli/file_input.h"
-#include "cli/number.h"
 #include "cli/output.h"
+#include "text/chat_prompt.h"
 
 enum { SOURCE_MAX_BYTES = 16 << 20, CONTEXT_MAX_BYTES = 256 << 20, OUTPUT_MAX_BYTES = 256 << 20 };
 

@@ -1,14 +1,13 @@
 #include "cli/conversation.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
-#include "chat/messages.h"
 #include "cli/file_input.h"
 #include "cli/output.h"
+#include "text/chat_prompt.h"
 
-enum { TEMPLATE_MAX_BYTES = 4 << 20, PROMPT_MAX_BYTES = 64 << 20 };
+enum { TEMPLATE_MAX_BYTES = 4 << 20 };
 
 static rf_status out_of_memory(rf_error *err) {
     return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the conversation");
@@ -27,11 +26,7 @@ static rf_status load_template(rf_conversation *conversation, rf_cli *cli,
         rf_buf_deinit(&source);
         return status;
     }
-    rf_str source;
-    RF_TRY(rf_gguf_get_str(session->gguf, "tokenizer.chat_template", &source, err));
-    if (rf_template_compile(source, NULL, &conversation->tmpl, err) != RF_OK)
-        return rf_fail_prefix(err, "tokenizer.chat_template");
-    return RF_OK;
+    return rf_chat_template_load(session->gguf, &conversation->tmpl, err);
 }
 
 rf_status rf_conversation_init(rf_conversation *conversation, rf_cli *cli,
@@ -98,44 +93,14 @@ rf_status rf_conversation_system(rf_conversation *conversation, const char *text
     return RF_OK;
 }
 
-rf_str rf_token_text(const rf_tokenizer *tokenizer, int32_t id) {
-    return id >= 0 ? rf_tokenizer_text(tokenizer, id) : (rf_str){"", 0};
-}
-
-rf_status rf_conversation_render(const rf_conversation *conversation, rf_buf *out, rf_error *err) {
-    const rf_token_roles *roles = rf_tokenizer_roles(conversation->tokenizer);
+rf_status rf_conversation_tokens(const rf_conversation *conversation, rf_tokens *out,
+                                 rf_error *err) {
     char *messages = json_dumps(conversation->messages, JSON_COMPACT);
     if (!messages)
         return out_of_memory(err);
-    rf_prompt_request request = {
-        .messages = rf_str_of(messages),
-        .bos_token = rf_token_text(conversation->tokenizer, roles->bos),
-        .eos_token = rf_token_text(conversation->tokenizer, roles->eos),
-        .add_generation_prompt = true,
-        .clock = (int64_t)time(NULL),
-    };
-    rf_template_error_kind kind = RF_TEMPLATE_NO_ERROR;
-    rf_status status = rf_prompt_render(conversation->tmpl, &request, out, &kind, err);
+    rf_prompt_request request = {.messages = rf_str_of(messages), .add_generation_prompt = true};
+    rf_status status =
+        rf_chat_prompt_tokens(conversation->tmpl, conversation->tokenizer, &request, out, err);
     rf_free(messages);
-    return status == RF_OK
-               ? RF_OK
-               : rf_fail_prefix(err, "chat template: %s", rf_template_error_kind_name(kind));
-}
-
-rf_status rf_conversation_tokens(const rf_conversation *conversation, rf_tokens *out,
-                                 rf_error *err) {
-    const rf_token_roles *roles = rf_tokenizer_roles(conversation->tokenizer);
-    rf_buf text;
-    rf_buf_init(&text, PROMPT_MAX_BYTES);
-    rf_status status = rf_conversation_render(conversation, &text, err);
-    if (status == RF_OK) {
-        /* A template that writes the first token itself must not be given a second one. */
-        rf_str bos = rf_token_text(conversation->tokenizer, roles->bos);
-        bool has_bos = bos.len > 0 && rf_str_starts(rf_buf_view(&text), bos);
-        rf_encode_options encode = {.add_special = roles->add_bos && !has_bos,
-                                    .parse_special = true};
-        status = rf_tokenizer_encode(conversation->tokenizer, rf_buf_view(&text), encode, out, err);
-    }
-    rf_buf_deinit(&text);
     return status;
 }

@@ -32,13 +32,8 @@ RF_NODISCARD rf_status rf_conversation_system(rf_conversation *conversation, con
                                               rf_error *err);
 bool rf_conversation_has_system(const rf_conversation *conversation);
 
-/* The prompt that asks for the next answer, as text and as tokens. */
-RF_NODISCARD rf_status rf_conversation_render(const rf_conversation *conversation, rf_buf *out,
-                                              rf_error *err);
+/* The prompt that asks for the next answer. */
 RF_NODISCARD rf_status rf_conversation_tokens(const rf_conversation *conversation, rf_tokens *out,
                                               rf_error *err);
-
-/* The text of a token that may be absent (-1: empty). */
-rf_str rf_token_text(const rf_tokenizer *tokenizer, int32_t id);
 
 #endif

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "base/utf8.h"
 #include "cli/interrupt.h"
-#include "cli/number.h"
 
 enum { CHUNK_BYTES = 65536 };
 

@@ -6,7 +6,7 @@
 #include "base/utf8.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
-#include "cli/stop_scan.h"
+#include "text/stop_scan.h"
 
 /* What one answer needs beside the session. */
 typedef struct answer {

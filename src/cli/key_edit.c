@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "cli/gguf_copy.h"
-#include "cli/number.h"
 
 /* Whole numbers that a type holds; the lowest is 0 for the types without a sign. */
 static const struct {

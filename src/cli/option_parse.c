@@ -3,8 +3,8 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "cli/number.h"
 #include "cli/options.h"
+#include "cli/spelling.h"
 
 static const char env_prefix[] = "ROCMFORGE_";
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "cli/number.h"
+#include "base/number.h"
+#include "cli/spelling.h"
 #include "sample/sample_params.h"
 
 static const rf_command commands[] = {

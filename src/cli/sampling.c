@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "cli/number.h"
+#include "base/number.h"
 
 void rf_sampling_deinit(rf_sampling *sampling) {
     rf_free(sampling->bias);
-    rf_free(sampling->breakers);
-    rf_tokens_deinit(&sampling->breaker_ids);
+    rf_breakers_deinit(&sampling->breakers);
     *sampling = (rf_sampling){0};
 }
 
@@ -72,6 +71,18 @@ static rf_status take_order(rf_sampling *sampling, const rf_options *options, rf
     return RF_OK;
 }
 
+static rf_status take_breakers(rf_sampling *sampling, const rf_options *options,
+                               const rf_tokenizer *tokenizer, rf_error *err) {
+    const rf_option_value *given = &options->values[RF_OPT_DRY_BREAKER];
+    rf_status status =
+        rf_breakers_init(&sampling->breakers, given->list, given->n_list, tokenizer, err);
+    if (status != RF_OK)
+        return rf_fail_prefix(err, "--dry-sequence-breaker");
+    sampling->params.dry_breakers = sampling->breakers.spans;
+    sampling->params.n_dry_breakers = sampling->breakers.n;
+    return RF_OK;
+}
+
 static rf_status fill(rf_sampling *sampling, const rf_options *options,
                       const rf_tokenizer *tokenizer, bool ignore_eos, rf_error *err) {
     for (size_t i = 0; i < RF_SAMPLE_PARAM_COUNT; i++) {
@@ -83,9 +94,8 @@ static rf_status fill(rf_sampling *sampling, const rf_options *options,
     }
     RF_TRY(take_order(sampling, options, err));
     RF_TRY(take_biases(sampling, &options->values[RF_OPT_LOGIT_BIAS], tokenizer, ignore_eos, err));
-    return sampling->params.dry_multiplier > 0
-               ? rf_sampling_breakers(sampling, options, tokenizer, err)
-               : RF_OK;
+    return sampling->params.dry_multiplier > 0 ? take_breakers(sampling, options, tokenizer, err)
+                                               : RF_OK;
 }
 
 rf_status rf_sampling_init(rf_sampling *sampling, const rf_options *options,

@@ -7,13 +7,12 @@
 
 #include "cli/options.h"
 #include "sample/sampler.h"
-#include "tokenizer/tokenizer.h"
+#include "text/breakers.h"
 
 typedef struct rf_sampling {
     rf_sample_params params;
-    rf_logit_bias *bias;     /* owned */
-    rf_token_span *breakers; /* owned; their tokens lie in breaker_ids */
-    rf_tokens breaker_ids;
+    rf_logit_bias *bias; /* owned */
+    rf_breakers breakers;
 } rf_sampling;
 
 /* ignore_eos: tokens that end generation are banned. */
@@ -21,9 +20,5 @@ RF_NODISCARD rf_status rf_sampling_init(rf_sampling *sampling, const rf_options 
                                         const rf_tokenizer *tokenizer, bool ignore_eos,
                                         rf_error *err);
 void rf_sampling_deinit(rf_sampling *sampling); /* safe on a zeroed one */
-
-/* DRY's sequence breakers: every way in which tokens can spell the end of a repetition. */
-RF_NODISCARD rf_status rf_sampling_breakers(rf_sampling *sampling, const rf_options *options,
-                                            const rf_tokenizer *tokenizer, rf_error *err);
 
 #endif

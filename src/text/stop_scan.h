@@ -2,8 +2,8 @@
  * Finds stop texts in streamed text, across the borders of its pieces: what could still become a
  * stop text is held back. One thread a scan. Texts are borrowed.
  */
-#ifndef RF_CLI_STOP_SCAN_H
-#define RF_CLI_STOP_SCAN_H
+#ifndef RF_TEXT_STOP_SCAN_H
+#define RF_TEXT_STOP_SCAN_H
 
 #include <stdbool.h>
 

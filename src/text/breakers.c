@@ -1,7 +1,8 @@
+#include "text/breakers.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
-#include "cli/sampling.h"
 
 /* llama.cpp keeps at most this many tokens of a breaker's rest. */
 enum { MAX_TAIL_TOKENS = 20 };
@@ -69,43 +70,49 @@ static rf_status match_breaker(span_list *list, const rf_tokenizer *tokenizer, r
     return status;
 }
 
-static rf_status match_all(span_list *list, const rf_options *options,
+static rf_status match_all(span_list *list, const char *const *given, size_t n_given,
                            const rf_tokenizer *tokenizer, rf_error *err) {
-    static const char *standard[] = {"\n", ":", "\"", "*"}; /* llama.cpp's */
-    const rf_option_value *given = &options->values[RF_OPT_DRY_BREAKER];
-    const char *const *texts = given->n_list ? given->list : standard;
-    size_t n = given->n_list ? given->n_list : sizeof standard / sizeof *standard;
+    static const char *const standard[] = {"\n", ":", "\"", "*"}; /* llama.cpp's */
+    const char *const *texts = n_given ? given : standard;
+    size_t n = n_given ? n_given : sizeof standard / sizeof *standard;
     for (size_t i = 0; i < n; i++) {
-        if (given->n_list && strcmp(texts[i], "none") == 0)
+        if (n_given && strcmp(texts[i], "none") == 0)
             continue;
         if (texts[i][0] == 0)
-            return rf_fail(err, RF_ERR_USAGE,
-                           "--dry-sequence-breaker: found an empty text, expected some text or "
-                           "none");
+            return rf_fail(err, RF_ERR_USAGE, "found an empty text, expected some text or none");
         RF_TRY(match_breaker(list, tokenizer, rf_str_of(texts[i]), err));
     }
     return RF_OK;
 }
 
-rf_status rf_sampling_breakers(rf_sampling *sampling, const rf_options *options,
-                               const rf_tokenizer *tokenizer, rf_error *err) {
-    span_list list = {.ids = &sampling->breaker_ids};
-    rf_status status = match_all(&list, options, tokenizer, err);
-    if (status == RF_OK && list.n > 0) {
-        sampling->breakers = rf_calloc(list.n, sizeof *sampling->breakers);
-        if (!sampling->breakers)
-            status = rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for DRY's breakers");
+static rf_status fill(rf_breakers *breakers, const span_list *list, rf_error *err) {
+    breakers->spans = rf_calloc(list->n, sizeof *breakers->spans);
+    if (list->n > 0 && !breakers->spans)
+        return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for DRY's breakers");
+    breakers->n = (uint32_t)list->n;
+    for (size_t i = 0; i < list->n; i++) {
+        size_t end = i + 1 < list->n ? list->starts[i + 1] : list->ids->n;
+        breakers->spans[i] = (rf_token_span){.tokens = list->ids->ids + list->starts[i],
+                                             .n_tokens = (uint32_t)(end - list->starts[i])};
     }
-    for (size_t i = 0; status == RF_OK && i < list.n; i++) {
-        size_t end = i + 1 < list.n ? list.starts[i + 1] : sampling->breaker_ids.n;
-        sampling->breakers[i] =
-            (rf_token_span){.tokens = sampling->breaker_ids.ids + list.starts[i],
-                            .n_tokens = (uint32_t)(end - list.starts[i])};
-    }
-    if (status == RF_OK) {
-        sampling->params.dry_breakers = sampling->breakers;
-        sampling->params.n_dry_breakers = (uint32_t)list.n;
-    }
+    return RF_OK;
+}
+
+rf_status rf_breakers_init(rf_breakers *breakers, const char *const *texts, size_t n,
+                           const rf_tokenizer *tokenizer, rf_error *err) {
+    *breakers = (rf_breakers){0};
+    span_list list = {.ids = &breakers->ids};
+    rf_status status = match_all(&list, texts, n, tokenizer, err);
+    if (status == RF_OK)
+        status = fill(breakers, &list, err);
     rf_free(list.starts);
+    if (status != RF_OK)
+        rf_breakers_deinit(breakers);
     return status;
+}
+
+void rf_breakers_deinit(rf_breakers *breakers) {
+    rf_free(breakers->spans);
+    rf_tokens_deinit(&breakers->ids);
+    *breakers = (rf_breakers){0};
 }

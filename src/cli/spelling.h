@@ -1,14 +1,9 @@
-/* Strict numbers and spelling distance for what people type. Pure functions; any thread. */
-#ifndef RF_CLI_NUMBER_H
-#define RF_CLI_NUMBER_H
+/* Spelling distance, for "did you mean". Pure functions; any thread. */
+#ifndef RF_CLI_SPELLING_H
+#define RF_CLI_SPELLING_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-
-/* The whole text must be a decimal number: no blanks, no hexadecimal, no NaN or infinity. */
-bool rf_number_int(const char *text, int64_t *out);
-bool rf_number_real(const char *text, double *out);
 
 /* Least number of single-character edits and swaps of neighbours that turn a into b; texts longer
  * than 63 bytes count as far apart. */

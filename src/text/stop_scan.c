@@ -1,4 +1,4 @@
-#include "cli/stop_scan.h"
+#include "text/stop_scan.h"
 
 #include <string.h>
 
