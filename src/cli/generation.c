@@ -6,16 +6,14 @@
 #include "base/utf8.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
-#include "text/stop_scan.h"
+#include "text/answer_text.h"
 
 /* What one answer needs beside the session. */
 typedef struct answer {
     rf_session *session;
     const rf_generation_options *options;
     rf_generation *result;
-    rf_detokenizer detokenizer;
-    rf_stop_scan scan;
-    rf_buf piece, shown; /* text of one token; text that is final */
+    rf_answer_text text;
     uint64_t begun_ns;
 } answer;
 
@@ -40,21 +38,9 @@ rf_status rf_generation_check_stops(const rf_option_value *stops, rf_error *err)
 }
 
 static rf_status show(answer *a, rf_error *err) {
-    if (a->shown.failed)
-        return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the text");
-    rf_status status = RF_OK;
-    if (a->options->on_text && a->shown.len > 0)
-        status = a->options->on_text(a->options->user, rf_buf_view(&a->shown), err);
-    rf_buf_clear(&a->shown);
-    return status;
-}
-
-static rf_status show_token(answer *a, int32_t token, rf_error *err) {
-    rf_buf_clear(&a->piece);
-    RF_TRY(rf_detokenizer_push(&a->detokenizer, a->session->tokenizer, token, &a->piece, err));
-    if (!rf_stop_scan_push(&a->scan, rf_buf_view(&a->piece), &a->shown))
-        return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the text");
-    return show(a, err);
+    rf_str text = rf_buf_view(&a->text.fresh);
+    return a->options->on_text && text.len > 0 ? a->options->on_text(a->options->user, text, err)
+                                               : RF_OK;
 }
 
 static rf_status take_token(answer *a, const rf_event *event, bool *enough, rf_error *err) {
@@ -67,8 +53,9 @@ static rf_status take_token(answer *a, const rf_event *event, bool *enough, rf_e
         a->result->finish = RF_ANSWER_END_TOKEN;
         return RF_OK;
     }
-    RF_TRY(show_token(a, event->token, err));
-    if (a->scan.found) {
+    RF_TRY(rf_answer_text_push(&a->text, event->token, err));
+    RF_TRY(show(a, err));
+    if (a->text.scan.found) {
         a->result->finish = RF_ANSWER_STOP_TEXT;
         *enough = true;
     }
@@ -130,11 +117,7 @@ static rf_status run(answer *a, const rf_sampling *sampling, const rf_tokens *pr
     }
     if (status != RF_OK)
         return status;
-    rf_buf_clear(&a->piece);
-    rf_detokenizer_finish(&a->detokenizer, &a->piece);
-    if (!rf_stop_scan_push(&a->scan, rf_buf_view(&a->piece), &a->shown))
-        return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the text");
-    rf_stop_scan_finish(&a->scan, &a->shown);
+    RF_TRY(rf_answer_text_finish(&a->text, err));
     return show(a, err);
 }
 
@@ -150,15 +133,10 @@ rf_status rf_generation_run(rf_session *session, const rf_sampling *sampling,
                        "the prompt has %zu tokens, expected at most %zu in the context of %u",
                        prompt->n, most, session->n_ctx);
     answer a = {.session = session, .options = options, .result = out};
-    a.detokenizer.keep_leading_space = options->continues;
-    a.detokenizer.skip_special = true;
-    rf_buf_init(&a.piece, 1 << 20);
-    rf_buf_init(&a.shown, 1 << 24);
-    rf_stop_scan_init(&a.scan, options->stops, options->n_stops);
+    rf_answer_text_init(&a.text, session->tokenizer, options->stops, options->n_stops,
+                        options->continues);
     rf_status status = run(&a, sampling, prompt, err);
-    rf_stop_scan_deinit(&a.scan);
-    rf_buf_deinit(&a.piece);
-    rf_buf_deinit(&a.shown);
+    rf_answer_text_deinit(&a.text);
     return status;
 }
 
