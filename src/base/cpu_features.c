@@ -1,6 +1,7 @@
 #include "base/cpu_features.h"
 
 #include <sched.h>
+#include <string.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -23,6 +24,27 @@ uint32_t rf_cpu_features(void) {
 #undef X
 #endif
     return bits;
+}
+
+rf_status rf_cpu_features_named(const char *level, uint32_t *out, rf_error *err) {
+    static const struct {
+        const char *name;
+        uint32_t needs, allows;
+    } levels[] = {{"auto", 0, UINT32_MAX},
+                  {"avx512", RF_CPU_LEVEL_AVX512, UINT32_MAX},
+                  {"avx2", RF_CPU_LEVEL_AVX2, RF_CPU_LEVEL_AVX2},
+                  {"none", 0, 0}};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        if (strcmp(level, levels[i].name) != 0)
+            continue;
+        if ((rf_cpu_features() & levels[i].needs) != levels[i].needs)
+            return rf_fail(err, RF_ERR_UNSUPPORTED,
+                           "isa %s: this processor does not have it; expected auto or less", level);
+        *out = levels[i].allows;
+        return RF_OK;
+    }
+    return rf_fail(err, RF_ERR_USAGE, "isa %.40s is unknown, expected auto, avx512, avx2 or none",
+                   level);
 }
 
 const char *rf_cpu_feature_name(int bit) {

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "base/status.h"
+
 enum {
 #define X(id, name, has) RF_CPU_##id##_BIT,
 #include "base/cpu_features.def"
@@ -22,6 +24,9 @@ enum {
 };
 
 uint32_t rf_cpu_features(void); /* bits RF_CPU_… that processor and kernel offer */
+/* The bits that a level lets kernels use: "auto" (all), "avx512", "avx2" or "none". A level that
+ * the processor does not have: RF_ERR_UNSUPPORTED; an unknown one: RF_ERR_USAGE. */
+RF_NODISCARD rf_status rf_cpu_features_named(const char *level, uint32_t *out, rf_error *err);
 const char *rf_cpu_feature_name(int bit);
 int rf_cpu_count(void); /* processors that this process may use, at least 1 */
 

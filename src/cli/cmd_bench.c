@@ -36,9 +36,11 @@ static void release(job *j) {
 static rf_status measure_peak(job *j, uint32_t n_threads, rf_error *err) {
     if (j->peak_threads == n_threads)
         return RF_OK;
+    uint32_t features;
+    RF_TRY(rf_session_features(j->cli, &features, err));
     if (!rf_opt_on(&j->cli->options, RF_OPT_QUIET))
         rf_progress_line("measuring the read bandwidth and the int8 peak");
-    rf_status status = rf_cpu_peak_measure(n_threads, rf_session_features(j->cli), &j->peak, err);
+    rf_status status = rf_cpu_peak_measure(n_threads, features, &j->peak, err);
     rf_progress_end();
     j->peak_threads = status == RF_OK ? n_threads : 0;
     return status;

@@ -1,7 +1,5 @@
 #include "cli/session.h"
 
-#include <stdio.h>
-
 #include "base/cpu_features.h"
 #include "cli/draft_file.h"
 #include "cli/interrupt.h"
@@ -9,7 +7,7 @@
 #include "cpu/backend_cpu.h"
 #include "op/op_view.h"
 
-enum { DEFAULT_CTX = 4096, LOGITS_BYTES = 64 << 20, POLL_NS = 50000000 };
+enum { LOGITS_BYTES = 64 << 20, POLL_NS = 50000000 };
 
 void rf_session_close(rf_session *session) {
     rf_engine_destroy(session->engine);
@@ -21,26 +19,13 @@ void rf_session_close(rf_session *session) {
     *session = (rf_session){0};
 }
 
-/* The trained context, before the model is bound; 0 when the file does not say. */
-static uint32_t trained_ctx(const rf_gguf *gguf) {
-    rf_str arch;
-    rf_error ignored = {0};
-    char key[160];
-    uint32_t n = 0;
-    if (rf_gguf_get_str(gguf, "general.architecture", &arch, &ignored) != RF_OK)
-        return 0;
-    (void)snprintf(key, sizeof key, "%.*s.context_length", RF_STR_ARG(rf_str_sub(arch, 0, 128)));
-    return rf_gguf_get_u32(gguf, key, &n, &ignored) == RF_OK ? n : 0;
-}
-
 static uint32_t choose_ctx(const rf_cli *cli, const rf_session *session) {
     int64_t asked = rf_opt_int(&cli->options, RF_OPT_CTX_SIZE);
     if (asked > 0)
         return (uint32_t)asked;
     if (session->default_ctx > 0)
         return session->default_ctx;
-    uint32_t trained = trained_ctx(session->gguf);
-    return trained > 0 && trained < DEFAULT_CTX ? trained : DEFAULT_CTX;
+    return rf_model_default_ctx(session->gguf);
 }
 
 static rf_status open_file(rf_cli *cli, rf_session *session, rf_error *err) {
@@ -102,23 +87,18 @@ rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session 
     };
 }
 
-uint32_t rf_session_features(const rf_cli *cli) {
-    static const uint32_t levels[] = {UINT32_MAX, UINT32_MAX, RF_CPU_LEVEL_AVX2, 0};
-    return levels[rf_opt_int(&cli->options, RF_OPT_ISA)];
+rf_status rf_session_features(const rf_cli *cli, uint32_t *out, rf_error *err) {
+    return rf_cpu_features_named(rf_opt_text(&cli->options, RF_OPT_ISA), out, err);
 }
 
 rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend **out,
                              rf_error *err) {
     const rf_options *options = &cli->options;
-    int64_t isa = rf_opt_int(options, RF_OPT_ISA);
-    uint32_t need = isa == 1 ? RF_CPU_LEVEL_AVX512 : isa == 2 ? RF_CPU_LEVEL_AVX2 : 0;
-    if ((rf_cpu_features() & need) != need)
-        return rf_fail(err, RF_ERR_UNSUPPORTED,
-                       "--isa %s: this processor does not have it; expected auto or less",
-                       rf_opt_text(options, RF_OPT_ISA));
+    uint32_t features;
+    RF_TRY(rf_session_features(cli, &features, err));
     rf_cpu_options cpu = {
         .n_threads = n_threads,
-        .features = rf_session_features(cli),
+        .features = features,
         .reference = rf_opt_on(options, RF_OPT_REFERENCE),
         .allow_slow_types = rf_opt_on(options, RF_OPT_ALLOW_SLOW_TYPES),
         .release_mapping = true,

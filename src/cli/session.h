@@ -42,7 +42,8 @@ void rf_session_close(rf_session *session); /* safe on a zeroed one */
 
 /* What the options ask of engine and backend. */
 rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session *session);
-uint32_t rf_session_features(const rf_cli *cli); /* RF_CPU_… bits that --isa allows */
+/* RF_CPU_… bits that --isa allows. */
+RF_NODISCARD rf_status rf_session_features(const rf_cli *cli, uint32_t *out, rf_error *err);
 /* n_threads: 0 = one for each processor. */
 RF_NODISCARD rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend **out,
                                           rf_error *err);

@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -7,7 +8,7 @@
 #include "base/map.h"
 #include "model/builder.h"
 
-enum { ARENA_MAX_BYTES = 64 << 20 };
+enum { ARENA_MAX_BYTES = 64 << 20, DEFAULT_CTX = 4096 };
 
 struct rf_model {
     rf_arena arena; /* owns the program's arrays and the hyper-parameters' */
@@ -24,6 +25,18 @@ static const rf_arch *const archs[] = {
 enum { N_ARCHS = sizeof archs / sizeof archs[0] };
 
 const char *rf_model_arch_name(size_t i) { return i < N_ARCHS ? archs[i]->name : NULL; }
+
+uint32_t rf_model_default_ctx(const rf_gguf *gguf) {
+    rf_str arch;
+    rf_error ignored = {0};
+    char key[160];
+    uint32_t trained = 0;
+    if (rf_gguf_get_str(gguf, "general.architecture", &arch, &ignored) != RF_OK)
+        return DEFAULT_CTX;
+    (void)snprintf(key, sizeof key, "%.*s.context_length", RF_STR_ARG(rf_str_sub(arch, 0, 128)));
+    bool known = rf_gguf_get_u32(gguf, key, &trained, &ignored) == RF_OK && trained > 0;
+    return known && trained < DEFAULT_CTX ? trained : DEFAULT_CTX;
+}
 
 static rf_status find_arch(const rf_gguf *gguf, const rf_arch **out, rf_error *err) {
     rf_str name = {0};

@@ -35,6 +35,9 @@ void rf_model_destroy(rf_model *model);
 const rf_program *rf_model_program(const rf_model *model);
 const rf_model_info *rf_model_get_info(const rf_model *model);
 
+/* The context to take where nobody asks for one: the trained one, at most 4096 tokens. */
+uint32_t rf_model_default_ctx(const rf_gguf *gguf);
+
 /* Names of the architectures that this build knows, in table order; NULL past the end. */
 const char *rf_model_arch_name(size_t i);
 
