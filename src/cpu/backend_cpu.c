@@ -114,7 +114,7 @@ static rf_status run_batch(rf_backend *backend, const rf_batch *batch, const rf_
 }
 
 /* Calls fn on the bytes of a block in each layer of its group, in order; at: bytes before it. */
-typedef void (*block_fn)(uint8_t *layer, size_t block_bytes, size_t at, void *user);
+typedef void (*block_fn)(uint8_t *layer, const rf_kv_layout *layout, size_t at, void *user);
 
 static rf_status each_layer(rf_cpu_backend *b, uint32_t group, uint32_t block, block_fn fn,
                             void *user, rf_error *err) {
@@ -126,24 +126,33 @@ static rf_status each_layer(rf_cpu_backend *b, uint32_t group, uint32_t block, b
         size_t bytes = b->plan.kv_layouts[i].block_bytes;
         if (b->program->kv_layers[i].group != group)
             continue;
-        fn(b->kv + b->plan.kv_offsets[i] + block * bytes, bytes, at, user);
+        fn(b->kv + b->plan.kv_offsets[i] + block * bytes, &b->plan.kv_layouts[i], at, user);
         at += bytes;
     }
     return RF_OK;
 }
 
-static void copy_out(uint8_t *block, size_t bytes, size_t at, void *user) {
-    memcpy((uint8_t *)user + at, block, bytes);
+/* Where the first n_tokens positions of a block go. */
+typedef struct copy_to {
+    uint8_t *out;
+    uint32_t n_tokens;
+} copy_to;
+
+static void copy_out(uint8_t *block, const rf_kv_layout *layout, size_t at, void *user) {
+    const copy_to *to = user;
+    memcpy(to->out + at, block, layout->block_bytes);
+    rf_kv_layout_clear(layout, to->out + at, to->n_tokens);
 }
 
-static void copy_in(uint8_t *block, size_t bytes, size_t at, void *user) {
-    memcpy(block, (const uint8_t *)user + at, bytes);
+static void copy_in(uint8_t *block, const rf_kv_layout *layout, size_t at, void *user) {
+    memcpy(block, (const uint8_t *)user + at, layout->block_bytes);
 }
 
 /* user: how many blocks further the copy lies. */
-static void copy_beside(uint8_t *block, size_t bytes, size_t at, void *user) {
+static void copy_beside(uint8_t *block, const rf_kv_layout *layout, size_t at, void *user) {
+    ptrdiff_t bytes = (ptrdiff_t)layout->block_bytes;
     (void)at;
-    memcpy(block + *(const ptrdiff_t *)user * (ptrdiff_t)bytes, block, bytes);
+    memcpy(block + *(const ptrdiff_t *)user * bytes, block, layout->block_bytes);
 }
 
 static rf_status kv_copy(rf_backend *backend, uint32_t group, uint32_t from_block,
@@ -167,9 +176,10 @@ static size_t kv_block_bytes(const rf_backend *backend, uint32_t group) {
     return bytes;
 }
 
-static rf_status kv_read(rf_backend *backend, uint32_t group, uint32_t block, void *out,
-                         rf_error *err) {
-    return each_layer(cpu_of(backend), group, block, copy_out, out, err);
+static rf_status kv_read(rf_backend *backend, uint32_t group, uint32_t block, uint32_t n_tokens,
+                         void *out, rf_error *err) {
+    copy_to to = {out, n_tokens};
+    return each_layer(cpu_of(backend), group, block, copy_out, &to, err);
 }
 
 static rf_status kv_write(rf_backend *backend, uint32_t group, uint32_t block, const void *in,

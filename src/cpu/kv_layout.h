@@ -25,4 +25,7 @@ typedef struct rf_kv_layout {
 RF_NODISCARD rf_status rf_kv_layout_init(rf_kv_layout *layout, const rf_kv_layer *layer,
                                          const rf_limits *limits, rf_error *err);
 
+/* Zeros in a block's positions from n_tokens on. */
+void rf_kv_layout_clear(const rf_kv_layout *layout, uint8_t *block, uint32_t n_tokens);
+
 #endif

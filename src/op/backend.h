@@ -66,10 +66,12 @@ typedef struct rf_backend_api {
     /* Copies whole blocks of a group, all its layers (copy on write). */
     rf_status (*kv_copy)(rf_backend *backend, uint32_t group, uint32_t from_block,
                          uint32_t to_block, rf_error *err);
-    /* Bytes of one block over all layers of a group, and its raw contents (save and load). */
+    /* Bytes of one block over all layers of a group, and its raw contents (save and load): those of
+     * its first n_tokens positions, with zeros in place of what others may have left behind them.
+     */
     size_t (*kv_block_bytes)(const rf_backend *backend, uint32_t group);
-    rf_status (*kv_read)(rf_backend *backend, uint32_t group, uint32_t block, void *out,
-                         rf_error *err);
+    rf_status (*kv_read)(rf_backend *backend, uint32_t group, uint32_t block, uint32_t n_tokens,
+                         void *out, rf_error *err);
     rf_status (*kv_write)(rf_backend *backend, uint32_t group, uint32_t block, const void *in,
                           rf_error *err);
     void (*destroy)(rf_backend *backend);

@@ -40,6 +40,25 @@ static rf_status kv_copy(rf_backend *backend, uint32_t group, uint32_t from, uin
     return f->inner->api->kv_copy(f->inner, group, from, to, err);
 }
 
+static size_t kv_block_bytes(const rf_backend *backend, uint32_t group) {
+    rf_backend *inner = ((const faulty_backend *)(const void *)backend)->inner;
+    return inner->api->kv_block_bytes(inner, group);
+}
+
+static rf_status kv_read(rf_backend *backend, uint32_t group, uint32_t block, uint32_t n_tokens,
+                         void *out, rf_error *err) {
+    faulty_backend *f = of(backend);
+    RF_TRY(count(f, err));
+    return f->inner->api->kv_read(f->inner, group, block, n_tokens, out, err);
+}
+
+static rf_status kv_write(rf_backend *backend, uint32_t group, uint32_t block, const void *in,
+                          rf_error *err) {
+    faulty_backend *f = of(backend);
+    RF_TRY(count(f, err));
+    return f->inner->api->kv_write(f->inner, group, block, in, err);
+}
+
 static void destroy(rf_backend *backend) {
     rf_backend *inner = of(backend)->inner;
     inner->api->destroy(inner);
@@ -50,6 +69,9 @@ static const rf_backend_api api = {.name = "faulty",
                                    .bind = bind,
                                    .run = run,
                                    .kv_copy = kv_copy,
+                                   .kv_block_bytes = kv_block_bytes,
+                                   .kv_read = kv_read,
+                                   .kv_write = kv_write,
                                    .destroy = destroy};
 
 void faulty_backend_init(faulty_backend *faulty, rf_backend *inner, uint32_t n_vocab) {

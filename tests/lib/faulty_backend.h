@@ -11,7 +11,7 @@ typedef struct faulty_backend {
     rf_backend base;
     rf_backend *inner; /* owned */
     uint32_t n_vocab;
-    uint64_t n_calls;     /* of run and kv_copy so far */
+    uint64_t n_calls;     /* of run, kv_copy, kv_read and kv_write */
     uint64_t fail_at;     /* call that fails, from 1; 0: none */
     int32_t spoils_token; /* rows that feed this token get NaN logits; -1: none */
 } faulty_backend;

@@ -201,10 +201,10 @@ static void blocks_are_copied_and_restored(void **state) {
                 assert_int_equal(api->kv_copy(e.backend, group, 8 * b, 8 * b + 1, &err), RF_OK);
                 continue;
             }
-            assert_int_equal(api->kv_read(e.backend, group, 8 * b, saved, &err), RF_OK);
+            assert_int_equal(api->kv_read(e.backend, group, 8 * b, TINY_BLOCK, saved, &err), RF_OK);
             assert_int_equal(api->kv_write(e.backend, group, 8 * b + 1, saved, &err), RF_OK);
         }
-        assert_int_equal(api->kv_read(e.backend, group, 100000, saved, &err), RF_ERR_INVALID);
+        assert_int_equal(api->kv_read(e.backend, group, 100000, 1, saved, &err), RF_ERR_INVALID);
         assert_int_equal(api->kv_copy(e.backend, group, 0, 100000, &err), RF_ERR_INVALID);
         rf_free(saved);
     }
