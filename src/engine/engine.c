@@ -44,6 +44,8 @@ static rf_status make_scheduler(engine_core *core, uint64_t *region_bytes, rf_er
     uint64_t n_tokens =
         config.max_waiting_tokens + (uint64_t)limits->max_seqs * limits->max_context;
     *region_bytes = n_tokens * sizeof(int32_t) + (8u << 20);
+    for (uint32_t g = 0; g < core->program->n_kv_groups; g++) /* two that are moved at once */
+        *region_bytes += 2 * core->kv_shape.block_bytes[g];
     return rf_scheduler_create(&config, &core->sched, err);
 }
 
@@ -139,6 +141,35 @@ static rf_status start(rf_engine *engine, rf_error *err) {
     return RF_OK;
 }
 
+static uint64_t hash_rotation(const rf_program *program) {
+    rf_sip sip = rf_sip_begin((rf_hash_key){0, 0});
+    for (uint32_t i = 0; i < program->n_ropes; i++) {
+        const rf_rope *rope = &program->ropes[i];
+        rf_sip_word(&sip, (uint64_t)rope->kind << 32 | rope->n_dims);
+        rf_sip_word(&sip, rf_siphash((rf_hash_key){i, 0}, &rope->magnitude, sizeof(float)));
+        rf_sip_word(&sip, rf_siphash((rf_hash_key){i, 1}, rope->inv_freq,
+                                     rope->n_dims / 2 * sizeof(float)));
+    }
+    return rf_sip_end(&sip, 0);
+}
+
+static rf_status bind(engine_core *core, rf_backend *backend, rf_progress_fn progress, void *user,
+                      rf_error *err) {
+    const rf_backend_api *api = backend->api;
+    RF_TRY(api->bind(backend, core->program, &core->limits, progress, user, err));
+    core->kv_shape = (rf_kv_shape){.backend = api->name,
+                                   .type_k = core->limits.type_k,
+                                   .type_v = core->limits.type_v,
+                                   .rotation = hash_rotation(core->program),
+                                   .n_groups = core->program->n_kv_groups,
+                                   .block_tokens = core->limits.block_tokens};
+    for (uint32_t g = 0; g < core->program->n_kv_groups; g++) {
+        core->kv_shape.windows[g] = core->program->kv_groups[g].window;
+        core->kv_shape.block_bytes[g] = api->kv_block_bytes(backend, g);
+    }
+    return RF_OK;
+}
+
 static rf_status prepare(rf_engine *engine, rf_backend *backend, rf_progress_fn progress,
                          void *user, rf_error *err) {
     engine_core *core = &engine->core;
@@ -150,8 +181,8 @@ static rf_status prepare(rf_engine *engine, rf_backend *backend, rf_progress_fn 
     }
     engine->has_lock = true;
     RF_TRY(rf_engine_limits(core->program, &core->options, &core->limits, err));
+    RF_TRY(bind(core, backend, progress, user, err));
     RF_TRY(take_memory(engine, err));
-    RF_TRY(backend->api->bind(backend, core->program, &core->limits, progress, user, err));
     core->backend = backend;
     RF_TRY(rf_core_drafts_init(core, progress, user, err));
     return start(engine, err);
@@ -212,3 +243,7 @@ rf_engine_counters rf_engine_get_counters(rf_engine *engine) {
 }
 
 const rf_limits *rf_engine_get_limits(const rf_engine *engine) { return &engine->core.limits; }
+
+const rf_kv_shape *rf_engine_get_kv_shape(const rf_engine *engine) {
+    return &engine->core.kv_shape;
+}

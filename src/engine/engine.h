@@ -93,5 +93,6 @@ bool rf_engine_next(rf_engine *engine, rf_event *out, uint64_t timeout_ns);
 
 rf_engine_counters rf_engine_get_counters(rf_engine *engine); /* any thread */
 const rf_limits *rf_engine_get_limits(const rf_engine *engine);
+const rf_kv_shape *rf_engine_get_kv_shape(const rf_engine *engine);
 
 #endif

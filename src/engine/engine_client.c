@@ -53,7 +53,43 @@ static rf_status check(const rf_engine *engine, const rf_request *request, rf_er
     return RF_OK;
 }
 
+/* A prefix's blocks, as they lie in it. */
+static rf_status check_move(const rf_engine *engine, const rf_request *request, rf_error *err) {
+    const rf_kv_shape *shape = &engine->core.kv_shape;
+    const rf_kv_span *kv = &request->kv;
+    uint32_t size = shape->block_tokens, begin = kv->from / size;
+    if (kv->from % size != 0 || kv->from >= request->n_tokens || request->keeps_private)
+        return rf_fail(err, RF_ERR_INVALID,
+                       "contents from token %u of %u%s; expected a multiple of %u below them",
+                       kv->from, request->n_tokens, request->keeps_private ? ", kept private" : "",
+                       size);
+    if (request->kind == RF_REQUEST_EXPORT)
+        return RF_OK;
+    uint32_t end = (uint32_t)rf_ceil_div(request->n_tokens, size);
+    uint64_t bytes = 0;
+    bool fits = kv->to == request->n_tokens;
+    for (uint32_t g = 0; fits && g < shape->n_groups; g++) {
+        uint32_t first = kv->first[g] > begin ? kv->first[g] : begin;
+        fits = first == begin || (shape->windows[g] > 0 && first <= end);
+        bytes += fits ? (end - first) * shape->block_bytes[g] : 0;
+    }
+    if (!fits || bytes != request->kv_bytes || !request->kv_data)
+        return rf_fail(
+            err, RF_ERR_INVALID,
+            "%llu bytes for tokens %u to %u of %u; expected %llu for all the blocks that "
+            "must be there",
+            (unsigned long long)request->kv_bytes, kv->from, kv->to, request->n_tokens,
+            (unsigned long long)bytes);
+    return RF_OK;
+}
+
+static bool moves(const rf_request *request) {
+    return request->kind == RF_REQUEST_EXPORT || request->kind == RF_REQUEST_IMPORT;
+}
+
 static uint64_t result_bytes(const rf_engine *engine, const rf_request *request) {
+    if (moves(request))
+        return request->kv_bytes + sizeof(rf_kv_result);
     if (request->kind == RF_REQUEST_SCORE)
         return (uint64_t)(request->n_tokens - 1 - rows_from(request)) * (1 + request->n_top) *
                sizeof(rf_token_logprob);
@@ -90,6 +126,8 @@ static uint64_t lay_out(const rf_engine *engine, const rf_request *request, rf_o
 
 static void write_span(unsigned char *base, const rf_request *request, const rf_order *order) {
     const rf_sample_params *params = &order->params;
+    if (request->kind == RF_REQUEST_IMPORT)
+        memcpy(base + order->result_at, request->kv_data, request->kv_bytes);
     memcpy(base + order->tokens_at, request->tokens, request->n_tokens * sizeof(int32_t));
     if (request->n_stop > 0)
         memcpy(base + order->stop_at, request->stop_tokens, request->n_stop * sizeof(int32_t));
@@ -144,6 +182,8 @@ static rf_status send(rf_engine *engine, const rf_request *request, rf_order *or
 rf_status rf_engine_submit(rf_engine *engine, const rf_request *request, uint64_t *out_id,
                            rf_error *err) {
     RF_TRY(check(engine, request, err));
+    if (moves(request))
+        RF_TRY(check_move(engine, request, err));
     rf_order order = {.kind = RF_ORDER_SUBMIT,
                       .request = request->kind,
                       .n_tokens = request->n_tokens,
@@ -159,6 +199,8 @@ rf_status rf_engine_submit(rf_engine *engine, const rf_request *request, uint64_
                       .normalise = request->normalise,
                       .draft = request->draft,
                       .n_draft_max = request->n_draft_max,
+                      .kv = request->kv,
+                      .kv_bytes = request->kv_bytes,
                       .params = request->params ? *request->params : rf_sample_params_default()};
     if (order.params.seed < 0) /* one for all choices, which differ by their streams */
         order.params.seed = rf_sample_draw_seed();
@@ -232,6 +274,12 @@ static void take_finish(rf_engine *engine, const rf_notice *notice, rf_event *ou
     bool whole = request && out->finish == RF_FINISH_ROWS;
     out->scores = whole && request->kind == RF_REQUEST_SCORE ? result : NULL;
     out->embedding = whole && request->kind == RF_REQUEST_EMBED ? result : NULL;
+    if (whole && request->kind == RF_REQUEST_EXPORT) {
+        const rf_kv_result *moved = result;
+        out->kv = moved->kv;
+        out->kv_bytes = moved->n_bytes;
+        out->kv_data = moved + 1;
+    }
     pthread_mutex_unlock(&client->lock);
 }
 
@@ -266,6 +314,8 @@ bool rf_engine_next(rf_engine *engine, rf_event *out, uint64_t timeout_ns) {
     out->error[0] = 0;
     out->scores = NULL;
     out->embedding = NULL;
+    out->kv_data = NULL;
+    out->kv_bytes = 0;
     if (out->kind == RF_EVENT_TOKEN)
         take_tops(engine, &notice, out);
     else

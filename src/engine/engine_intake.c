@@ -124,8 +124,17 @@ static core_request *find(engine_core *core, bool used, uint64_t id) {
     return NULL;
 }
 
+static bool moves(const rf_order *order) {
+    return order->kind == RF_ORDER_SUBMIT &&
+           (order->request == RF_REQUEST_EXPORT || order->request == RF_REQUEST_IMPORT);
+}
+
 static void take(rf_engine *engine, const rf_order *order) {
     engine_core *core = &engine->core;
+    if (moves(order)) {
+        rf_core_move(engine, order);
+        return;
+    }
     if (order->kind == RF_ORDER_CANCEL) {
         core_request *request = find(core, true, order->id);
         if (request && rf_scheduler_cancel(core->sched, order->id))
@@ -149,6 +158,8 @@ bool rf_core_take_orders(rf_engine *engine) {
         if (order.kind == RF_ORDER_SHUTDOWN)
             return false;
         take(engine, &order);
+        if (moves(&order) && rf_scheduler_n_jobs(engine->core.sched) > 0)
+            break; /* one between two steps: others are waiting for theirs */
     }
     return true;
 }

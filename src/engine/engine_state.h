@@ -46,6 +46,7 @@ typedef struct engine_core {
     rf_backend *backend;       /* owned */
     const rf_program *program; /* borrowed */
     rf_limits limits;
+    rf_kv_shape kv_shape;
     rf_scheduler *sched;
     rf_sample_scratch *scratch;
     core_request *requests; /* [n_requests_max] */
@@ -88,6 +89,9 @@ struct rf_engine {
 /* Notices that a step can cause at most: there is room for them before it begins. */
 uint32_t rf_core_most_notices(const engine_core *core);
 void rf_core_notify(rf_engine *engine, const rf_notice *notice);
+
+/* Serves EXPORT and IMPORT, with their only notice. Takes no memory. */
+void rf_core_move(rf_engine *engine, const rf_order *order);
 
 /* Takes what has been ordered; false: to shut down. */
 bool rf_core_take_orders(rf_engine *engine);

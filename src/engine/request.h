@@ -6,6 +6,7 @@
 #define RF_ENGINE_REQUEST_H
 
 #include "engine/scheduler.h"
+#include "op/backend.h"
 #include "sample/sampler.h"
 
 typedef enum rf_request_kind {
@@ -15,6 +16,8 @@ typedef enum rf_request_kind {
     /* Their rows of logits, through rf_engine_options.on_row alone; it fails where they are not
      * finite, after on_row has had them. */
     RF_REQUEST_ROWS,
+    RF_REQUEST_EXPORT, /* what the cache holds of them, as bytes */
+    RF_REQUEST_IMPORT, /* such bytes go into the cache */
     RF_REQUEST_COUNT
 } rf_request_kind;
 
@@ -61,7 +64,25 @@ typedef struct rf_request {
     bool normalise; /* to length 1 */
     /* ROWS */
     uint32_t rows_from; /* after tokens[rows_from] and later ones */
+    /* EXPORT: the blocks from token kv.from on, as many as fit into kv_bytes. IMPORT: those of kv,
+     * whose `to` is n_tokens; what goes before must be in the cache. Both are served at once,
+     * between two steps, so a request should move a few MiB at most. Block by block, and in each
+     * its groups that are present (kv.first[group] and later ones): rf_kv_shape says how many bytes
+     * these are. */
+    rf_kv_span kv;
+    const void *kv_data;
+    uint64_t kv_bytes;
 } rf_request;
+
+/* What blocks are on this engine: contents can be moved only where all of it is the same. */
+typedef struct rf_kv_shape {
+    const char *backend;
+    rf_kv_type type_k, type_v;
+    uint64_t rotation; /* hash of the angles that keys are rotated by: they depend on the context */
+    uint32_t n_groups, block_tokens;
+    uint32_t windows[RF_KV_GROUPS];
+    uint64_t block_bytes[RF_KV_GROUPS];
+} rf_kv_shape;
 
 typedef enum rf_event_kind { RF_EVENT_TOKEN, RF_EVENT_FINISH } rf_event_kind;
 
@@ -87,6 +108,11 @@ typedef struct rf_event {
      * until the next call of rf_engine_next. */
     const rf_token_logprob *scores;
     const float *embedding;
+    /* EXPORT and IMPORT: n_cached says how many of the tokens the cache holds. EXPORT: what was
+     * moved, kv.to being kv.from where nothing was; valid as long as scores. */
+    rf_kv_span kv;
+    const void *kv_data;
+    uint64_t kv_bytes;
 } rf_event;
 
 #endif

@@ -25,8 +25,17 @@ typedef struct rf_order {
      * and room for results. */
     uint64_t tokens_at, stop_at, biases_at, breakers_at, result_at;
     uint32_t n_biases, n_breakers;
+    /* EXPORT: room behind an rf_kv_result at result_at; IMPORT: the contents lie at result_at. */
+    rf_kv_span kv;
+    uint64_t kv_bytes;
     rf_sample_params params; /* its lists are NULL: they lie in the region */
 } rf_order;
+
+/* What EXPORT writes, the contents right behind it. */
+typedef struct rf_kv_result {
+    rf_kv_span kv;
+    uint64_t n_bytes;
+} rf_kv_result;
 
 typedef enum rf_notice_kind {
     RF_NOTICE_TOKEN,

@@ -327,3 +327,5 @@ rf_sched_counters rf_scheduler_counters(const rf_scheduler *sched) {
 }
 
 const rf_kv_cache *rf_scheduler_cache(const rf_scheduler *sched) { return sched->cache; }
+
+rf_kv_cache *rf_scheduler_import_cache(rf_scheduler *sched) { return sched->cache; }

@@ -161,6 +161,8 @@ uint32_t rf_scheduler_n_jobs(const rf_scheduler *sched);
 const int32_t *rf_scheduler_tokens(const rf_scheduler *sched, int32_t seq, uint32_t *n);
 rf_sched_counters rf_scheduler_counters(const rf_scheduler *sched);
 const rf_kv_cache *rf_scheduler_cache(const rf_scheduler *sched);
+/* Between steps: the cache, for contents that are moved in (rf_kv_cache_import_begin). */
+rf_kv_cache *rf_scheduler_import_cache(rf_scheduler *sched);
 /* For tests: every list, slot and block agrees. Allocates. Between steps. */
 bool rf_scheduler_is_sound(const rf_scheduler *sched);
 

@@ -87,7 +87,7 @@ bool rf_kv_cache_is_sound(const rf_kv_cache *cache) {
         refs[g] = rf_calloc(cache->config.n_blocks[g], sizeof *refs[g]);
         sound &= refs[g] != NULL;
     }
-    for (uint32_t s = 0; sound && s < cache->config.max_seqs; s++)
+    for (uint32_t s = 0; sound && s < cache->n_seqs; s++)
         sound = seq_is_sound(cache, (int32_t)s, refs, &n_users);
     for (uint32_t g = 0; sound && g < cache->config.n_groups; g++)
         sound = pool_is_sound(cache, g, refs[g], &n_owned);

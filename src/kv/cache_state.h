@@ -22,8 +22,9 @@ struct rf_kv_cache {
     bool all_windowed;   /* no group keeps everything */
     rf_block_pool *pools[RF_KV_GROUPS];
     rf_prefix_tree *tree;
-    kv_seq *seqs;       /* [max_seqs] */
-    int32_t *tables;    /* [max_seqs][n_groups][max_blocks] */
+    uint32_t n_seqs;    /* max_seqs and one more, for what is moved in */
+    kv_seq *seqs;       /* [n_seqs] */
+    int32_t *tables;    /* [n_seqs][n_groups][max_blocks] */
     rf_kv_copy *copies; /* [max_copies] */
     uint32_t n_copies, max_copies;
     rf_kv_counters counters;

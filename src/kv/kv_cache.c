@@ -31,9 +31,10 @@ static rf_status take_memory(rf_kv_cache *cache, rf_error *err) {
     RF_TRY(rf_prefix_tree_create((uint32_t)n_nodes, config->block_tokens, config->key, &cache->tree,
                                  err));
     cache->max_copies = 2 * config->max_seqs * config->n_groups;
-    cache->seqs = rf_calloc(config->max_seqs, sizeof *cache->seqs);
+    cache->n_seqs = config->max_seqs + 1;
+    cache->seqs = rf_calloc(cache->n_seqs, sizeof *cache->seqs);
     cache->copies = rf_calloc(cache->max_copies, sizeof *cache->copies);
-    if (rf_mul_size((size_t)config->max_seqs * config->n_groups, cache->max_blocks, &n_entries))
+    if (rf_mul_size((size_t)cache->n_seqs * config->n_groups, cache->max_blocks, &n_entries))
         cache->tables = rf_calloc(n_entries, sizeof *cache->tables);
     if (!cache->seqs || !cache->copies || !cache->tables)
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for %u sequences of %u cache blocks",

@@ -72,6 +72,38 @@ void rf_kv_cache_commit(rf_kv_cache *cache, int32_t seq, const int32_t *tokens, 
 const int32_t *rf_kv_cache_table(const rf_kv_cache *cache, int32_t seq, uint32_t group,
                                  uint32_t *n);
 
+/* Contents that are moved out and in again (saved sequences), between steps. A span is some blocks
+ * of a prefix: those that hold its tokens from … to - 1. In a group with a window those before
+ * first[group] are absent: whoever goes on after the prefix does not look at them. */
+typedef struct rf_kv_span {
+    uint32_t from, to;            /* tokens; from lies at the beginning of a block */
+    uint32_t first[RF_KV_GROUPS]; /* block numbers in the prefix */
+} rf_kv_span;
+
+/* Blocks of a prefix that lookup has found: the span is its whole, or less from the front on where
+ * a window has lost more than must be there. */
+rf_kv_span rf_kv_cache_span(const rf_kv_cache *cache, const rf_kv_match *match);
+/* Where n blocks of such a prefix lie, from number first on: blocks[i * n_groups + group], -1 where
+ * there is none. */
+void rf_kv_cache_places(const rf_kv_cache *cache, const rf_kv_match *match, uint32_t first,
+                        uint32_t n, int32_t *blocks);
+
+typedef enum rf_kv_import {
+    RF_KV_IMPORT_READY,
+    RF_KV_IMPORT_GONE, /* tokens before the span are not in the cache */
+    RF_KV_IMPORT_FULL  /* there are not so many blocks that nobody holds */
+} rf_kv_import;
+
+/* Takes blocks for a span that follows tokens[0 … from - 1], whose blocks are kept from eviction;
+ * READY: to be written, and ended before anything else. */
+rf_kv_import rf_kv_cache_import_begin(rf_kv_cache *cache, uint64_t salt, const int32_t *tokens,
+                                      const rf_kv_span *span);
+/* The block to write number i to, or -1: it is absent. */
+int32_t rf_kv_cache_import_block(const rf_kv_cache *cache, uint32_t group, uint32_t i);
+/* keep: all were written; lookup finds them, and nobody holds them. Else they are given back. */
+void rf_kv_cache_import_end(rf_kv_cache *cache, const int32_t *tokens, const rf_kv_span *span,
+                            bool keep);
+
 typedef struct rf_kv_copy {
     uint32_t group;
     int32_t from, to;
