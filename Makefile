@@ -24,9 +24,9 @@ LDLIBS := -ljansson -lutf8proc -ledit -lm -pthread $(LDFLAGS)
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512
 
-ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv sample text engine api cli
+ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv grammar sample text engine api cli
 ifeq ($(CONFIG),fuzz) # what reads files and texts; kernels take minutes to build with a sanitizer
-ROOMS := base gguf quant tokenizer chat op model
+ROOMS := base gguf quant tokenizer chat op model grammar
 endif
 LIB_SRC := $(sort $(filter-out src/cli/main.c,$(wildcard $(ROOMS:%=src/%/*.c))))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)

@@ -78,6 +78,10 @@ static size_t complete_held(rf_detokenizer *stream, rf_str piece, rf_buf *out) {
     return i;
 }
 
+bool rf_tokenizer_drops_space(const rf_tokenizer *tokenizer) {
+    return tokenizer->strip_leading_space;
+}
+
 rf_status rf_detokenizer_push(rf_detokenizer *stream, const rf_tokenizer *tokenizer, int32_t id,
                               rf_buf *out, rf_error *err) {
     RF_TRY(check_id(tokenizer, id, err));

@@ -78,6 +78,9 @@ RF_NODISCARD rf_status rf_tokenizer_encode(const rf_tokenizer *tokenizer, rf_str
 RF_NODISCARD rf_status rf_tokenizer_decode(const rf_tokenizer *tokenizer, const int32_t *ids,
                                            size_t n, rf_buf *out, rf_error *err);
 
+/* A text's first token may carry a space that decoding drops. */
+bool rf_tokenizer_drops_space(const rf_tokenizer *tokenizer);
+
 /*
  * Streaming decode: feeds one token at a time and appends only whole UTF-8 characters; bytes that
  * can never become valid are replaced by U+FFFD. One thread a stream. Zero-initialise.

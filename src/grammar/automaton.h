@@ -1,0 +1,53 @@
+/*
+ * What a text may be, compiled: a deterministic automaton over bytes as one flat block of integers
+ * without pointers, so that it can be sent to another process. Made by rf_regex_compile and
+ * rf_choices_compile; checked before it is trusted. Every state but the dead one can still reach
+ * an end. Immutable; any thread.
+ */
+#ifndef RF_GRAMMAR_AUTOMATON_H
+#define RF_GRAMMAR_AUTOMATON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum {
+    RF_AUTOMATON_MAGIC = 0x41464452, /* "RDFA" */
+    RF_AUTOMATON_VERSION = 1,
+    RF_AUTOMATON_DEAD = 0,  /* the state after a byte that may not come */
+    RF_AUTOMATON_START = 1, /* before the first byte */
+    RF_AUTOMATON_MAX_STATES = 32768,
+    RF_AUTOMATON_MAX_BYTES = 16 << 20
+};
+
+/* Behind it: next[n_states][n_classes] of uint16_t, then ends: bit s % 32 of word s / 32 tells
+ * whether the text may end in state s (the words are aligned to 4 bytes). */
+typedef struct rf_automaton {
+    uint32_t magic, version;
+    uint32_t n_bytes; /* of all of it */
+    uint32_t n_states, n_classes;
+    uint32_t ends_at; /* offset of ends */
+    uint8_t class_of[256];
+} rf_automaton;
+
+/* n_bytes that came from somewhere: RF_ERR_INVALID says what is wrong with them. */
+RF_NODISCARD rf_status rf_automaton_check(const void *bytes, size_t n_bytes, rf_error *err);
+
+static inline const uint16_t *rf_automaton_next(const rf_automaton *a) {
+    return (const uint16_t *)(const void *)(a + 1);
+}
+static inline uint32_t rf_automaton_step(const rf_automaton *a, uint32_t state, uint8_t byte) {
+    return rf_automaton_next(a)[state * a->n_classes + a->class_of[byte]];
+}
+static inline bool rf_automaton_may_end(const rf_automaton *a, uint32_t state) {
+    const uint32_t *ends = (const uint32_t *)(const void *)((const char *)a + a->ends_at);
+    return (ends[state / 32] >> state % 32 & 1u) != 0;
+}
+/* The text is whole and nothing may follow. */
+bool rf_automaton_is_over(const rf_automaton *a, uint32_t state);
+/* All of a text, from the start. */
+bool rf_automaton_matches(const rf_automaton *a, const char *text, size_t n);
+
+#endif
