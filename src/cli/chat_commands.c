@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/outfile.h"
+#include "cli/chat_cache.h"
 #include "cli/chat_state.h"
 #include "cli/file_input.h"
 #include "cli/output.h"
@@ -46,6 +47,7 @@ static rf_status chat_reset(rf_chat *chat, const char *argument, rf_error *err) 
     RF_TRY(refuse_argument("reset", argument, err));
     rf_conversation_truncate(&chat->conversation,
                              rf_conversation_has_system(&chat->conversation) ? 1 : 0);
+    chat->context.n = 0;
     return RF_OK;
 }
 
@@ -70,7 +72,7 @@ static rf_status chat_save(rf_chat *chat, const char *argument, rf_error *err) {
         rf_outfile_discard(&file);
     }
     rf_free(text);
-    return status;
+    return status == RF_OK ? rf_chat_cache_save(chat, argument, err) : status;
 }
 
 static rf_status check_messages(const json_t *messages, const char *path, rf_error *err) {
@@ -114,7 +116,7 @@ static rf_status chat_load(rf_chat *chat, const char *argument, rf_error *err) {
     }
     json_decref(object);
     rf_buf_deinit(&bytes);
-    return status;
+    return status == RF_OK ? rf_chat_cache_load(chat, argument, err) : status;
 }
 
 static rf_status chat_system(rf_chat *chat, const char *argument, rf_error *err) {

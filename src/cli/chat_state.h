@@ -14,6 +14,7 @@ typedef struct rf_chat {
     rf_conversation conversation;
     rf_sampling sampling;
     rf_buf answer;      /* text of the current answer */
+    rf_tokens context;  /* of the last answer, prompt and all: what the cache may hold */
     rf_generation last; /* of the last answer */
     size_t n_answers;   /* since the start */
     size_t n_generated; /* tokens of all answers */

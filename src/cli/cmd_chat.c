@@ -10,6 +10,7 @@ enum { LINE_MAX_BYTES = 16 << 20, ANSWER_MAX_BYTES = 256 << 20 };
 
 static void release(rf_chat *chat) {
     rf_buf_deinit(&chat->answer);
+    rf_tokens_deinit(&chat->context);
     rf_sampling_deinit(&chat->sampling);
     rf_conversation_deinit(&chat->conversation);
     rf_session_close(&chat->session);
@@ -24,6 +25,24 @@ static rf_status stream_text(void *user, rf_str text, rf_error *err) {
     return rf_out_flush(err);
 }
 
+static rf_status no_memory(const rf_chat *chat, rf_error *err) {
+    return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for %zu tokens", chat->context.n);
+}
+
+static rf_status keep_prompt(rf_chat *chat, const rf_tokens *prompt, rf_error *err) {
+    chat->context.n = 0;
+    if (!rf_tokens_reserve(&chat->context, prompt->n))
+        return no_memory(chat, err);
+    for (size_t i = 0; i < prompt->n; i++)
+        chat->context.ids[chat->context.n++] = prompt->ids[i];
+    return RF_OK;
+}
+
+static rf_status keep_token(void *user, const rf_event *token, rf_error *err) {
+    rf_chat *chat = user;
+    return rf_tokens_push(&chat->context, token->token) ? RF_OK : no_memory(chat, err);
+}
+
 static rf_status run_answer(rf_chat *chat, const rf_tokens *prompt, rf_error *err) {
     const rf_options *options = &chat->cli->options;
     rf_generation_options generate = {
@@ -31,6 +50,7 @@ static rf_status run_answer(rf_chat *chat, const rf_tokens *prompt, rf_error *er
         .stops = options->values[RF_OPT_STOP].list,
         .n_stops = options->values[RF_OPT_STOP].n_list,
         .on_text = stream_text,
+        .on_token = keep_token,
         .user = chat,
     };
     if (prompt->n >= chat->session.n_ctx)
@@ -39,6 +59,7 @@ static rf_status run_answer(rf_chat *chat, const rf_tokens *prompt, rf_error *er
                        "/reset starts anew, and --ctx-size gives more room",
                        prompt->n, chat->session.n_ctx);
     rf_buf_clear(&chat->answer);
+    RF_TRY(keep_prompt(chat, prompt, err));
     RF_TRY(rf_generation_run(&chat->session, &chat->sampling, &generate, prompt, &chat->last, err));
     chat->n_answers++;
     chat->n_generated += chat->last.n_generated;

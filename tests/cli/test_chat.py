@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -37,6 +38,40 @@ def test_cache_is_reused_without_a_trace(chat, tmp_path):
     ok(*chat, input=f"hello\n/save {tmp_path}/one.json\nmore\n/save {tmp_path}/two.json\n/stats\n")
     ok(*chat, input=f"/load {tmp_path}/one.json\nmore\n/save {tmp_path}/three.json\n")
     assert saved(tmp_path, "two.json") == saved(tmp_path, "three.json")
+
+
+def test_cache_is_saved(chat, tmp_path):
+    """Another process goes on with the cache that was saved: it computes none of the first turn again."""
+    chat = [arg for arg in chat if arg != "-q"]
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    first = ok(*chat, input=f"hello, is anybody there?\n/save {one}\nmore\n/stats\n/save {two}\n")
+    assert f"tokens: {one}.kv, " in first.err and one.with_name("one.json.kv").stat().st_size > 1000
+    second = ok(*chat, input=f"/load {one}\nmore\n/stats\n/save {two}2\n")
+    assert "tokens are in the cache" in second.err
+
+    def prompt(err):  # "prompt 9 tokens (31 more in the cache)"
+        return re.findall(r"prompt (\d+) tokens \((\d+) more in the cache\)", err)[-1]
+    assert prompt(first.err) == prompt(second.err) and int(prompt(second.err)[1]) > 10
+    assert saved(tmp_path, "two.json") == saved(tmp_path, "two.json2")
+
+
+def test_cache_that_is_no_good(chat, tmp_path, tiny):
+    """Without its cache, or with a damaged or foreign one, a conversation is loaded and goes on."""
+    one = tmp_path / "one.json"
+    ok(*chat, input=f"hello\n/save {one}\nmore\n/save {tmp_path}/two.json\n")
+    cache = tmp_path / "one.json.kv"
+    whole = cache.read_bytes()
+    for damaged, says in [(whole[:-1], "expected"), (whole[:200] + b"?" + whole[201:], "damaged"),
+                          (b"?" * 400, "not a saved sequence"), (b"", "0 bytes"), (None, "No such file")]:
+        cache.write_bytes(damaged) if damaged is not None else cache.unlink()
+        done = ok(*chat, input=f"/load {one}\nmore\n/save {tmp_path}/three.json\n")
+        assert "2 messages" in done.err and "reads the conversation anew" in done.err and says in done.err
+        assert saved(tmp_path, "three.json") == saved(tmp_path, "two.json")
+    cache.write_bytes(whole)
+    done = ok(*chat, "--cache-type-k", "f32", input=f"/load {one}\n")
+    assert "keys as f16 and values as f16, this one f32 and f16" in done.err
+    assert "nothing of it is in the cache" in ok(*chat, input=f"/save {tmp_path}/empty.json\n").err
+    assert not (tmp_path / "empty.json.kv").exists()
 
 
 def test_system_and_reset(chat, tmp_path):

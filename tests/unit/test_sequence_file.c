@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -100,6 +101,32 @@ static void test_shorter_prompts(void **state) {
         host_make_tokens(tokens, 129);
     }
     host_close(&first);
+    tiny_program_close(&tiny);
+}
+
+/* What others have left in the rest of a block does not go into the file. */
+static void test_same_bytes(void **state) {
+    (void)state;
+    tiny_program tiny;
+    int32_t tokens[HOST_CONTEXT];
+    static unsigned char bytes[2][1 << 18];
+    ssize_t n[2];
+    assert_true(tiny_program_open(&tiny, 3, RF_QTYPE_F32));
+    for (int type = 0; type < RF_KV_TYPE_COUNT; type++) {
+        for (int i = 0; i < 2; i++) {
+            rf_engine_options options = {.type_k = (rf_kv_type)type, .type_v = (rf_kv_type)type};
+            host_open(&first, &tiny, options);
+            host_make_tokens(tokens, 60);
+            (void)host_go_on(&first, tokens, i == 0 ? 60 : 41, 1);
+            (void)host_save(&first, tokens, 40);
+            host_close(&first);
+            int fd = open(temp_path, O_RDONLY);
+            n[i] = read(fd, bytes[i], sizeof bytes[i]);
+            (void)close(fd);
+        }
+        assert_int_equal(n[0], n[1]);
+        assert_memory_equal(bytes[0], bytes[1], (size_t)n[0]);
+    }
     tiny_program_close(&tiny);
 }
 
@@ -258,6 +285,7 @@ static void test_wrong_requests(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_on),       cmocka_unit_test(test_shorter_prompts),
+        cmocka_unit_test(test_same_bytes),
 
         cmocka_unit_test(test_small_pools),   cmocka_unit_test(test_failing_device),
         cmocka_unit_test(test_beside_others), cmocka_unit_test(test_wrong_requests)};
