@@ -5,15 +5,22 @@
 /* Steps until what does not pay is tried again, at first and at last; until a step shows again what
  * it costs without drafts; until a cost is too old to be believed. */
 enum { PATIENCE = 64, PATIENCE_MOST = 1024, PLAIN_AFTER = 64, STALE_AFTER = 2048 };
+/* A draft model first runs what it has missed meanwhile, so a try of it is dear. */
+enum { MODEL_PATIENCE = 4 };
+/* What drafts must promise: means of few samples flatter whichever is the best of them. */
+static const double margin = 1.05;
+/* Of a draft model whose cost is not known yet. */
+enum { FIRST_DRAFTS = 2 };
 
-rf_draft_record rf_draft_record_make(void) {
-    /* First guesses, in the order of what text with and without repetition gave; see
-     * docs/performance.md. */
-    static const float first[RF_DRAFT_GRADES] = {0.4f, 0.5f, 0.6f, 0.7f};
+rf_draft_record rf_draft_record_make(rf_draft_kind kind) {
+    /* {the first draft, later ones}. Lookup: what two small models' answers gave at temperatures 0
+     * to 1.5, see docs/performance.md. */
+    static const float looked_up[RF_DRAFT_GRADES][2] = {
+        {0.2f, 0.45f}, {0.36f, 0.6f}, {0.45f, 0.7f}, {0.75f, 0.85f}};
     rf_draft_record record = {.patience = PATIENCE};
     for (uint32_t g = 0; g < RF_DRAFT_GRADES; g++)
         for (uint32_t i = 0; i < RF_DRAFTS_MAX; i++)
-            record.chance[g][i] = first[g];
+            record.chance[g][i] = kind == RF_DRAFT_LOOKUP ? looked_up[g][i > 0] : 0.7f;
     return record;
 }
 
@@ -55,6 +62,14 @@ void rf_draft_costs_learn(rf_draft_costs *costs, uint32_t n_rows, uint32_t n_dra
     costs->seen[n_rows] = costs->n_steps;
 }
 
+void rf_draft_costs_learn_token(rf_draft_costs *costs, uint64_t ns) {
+    double *mean = &costs->token_ns, sample = (double)ns;
+    if (*mean > 0 && sample > 2 * *mean)
+        sample = 2 * *mean;
+    *mean = *mean > 0 ? *mean + (sample - *mean) / 8 : sample;
+    costs->token_seen = costs->n_steps;
+}
+
 /* ---- chances ------------------------------------------------------------------------------- */
 
 void rf_draft_record_learn(rf_draft_record *record, float share, uint32_t grade, uint32_t n,
@@ -80,6 +95,21 @@ static int32_t likeliest(const rf_draft_offer *offers, const double *reach, cons
     return best;
 }
 
+/* Whether drafts of an offer would pay if nearly all came true. */
+static bool could_pay(const rf_draft_costs *costs, uint32_t n_rows, const rf_draft_offer *offer) {
+    if (offer->from_model && costs->n_steps - costs->token_seen >= STALE_AFTER)
+        return true;
+    double tokens = n_rows, reach = 1, least = margin * n_rows / step_cost(costs, n_rows);
+    for (uint32_t n = 1; n <= offer->n_most && n_rows + n <= RF_DRAFT_ROWS; n++) {
+        reach *= 0.95;
+        tokens += reach;
+        double ns = step_cost(costs, n_rows + n) + (offer->from_model ? n * costs->token_ns : 0);
+        if (tokens > least * ns)
+            return true;
+    }
+    return false;
+}
+
 /* What does not pay gets a try of 2, 4, 8 … drafts, after ever longer times. */
 static void try_again(rf_draft_offer *offer, uint32_t n_free) {
     rf_draft_record *record = offer->record;
@@ -90,7 +120,8 @@ static void try_again(rf_draft_offer *offer, uint32_t n_free) {
     }
     uint32_t n = 2u << record->n_tries % 3;
     n = n < offer->n_most ? n : offer->n_most;
-    if (n == 0 || ++record->n_idle < record->patience || n > n_free)
+    uint32_t patience = record->patience * (offer->from_model ? MODEL_PATIENCE : 1);
+    if (n == 0 || ++record->n_idle < patience || n > n_free)
         return;
     record->n_idle = 0;
     record->n_tries++;
@@ -109,6 +140,9 @@ void rf_draft_choose(rf_draft_costs *costs, uint32_t n_rows, uint32_t most_rows,
         !is_known(costs, n_rows) || costs->n_drafting >= PLAIN_AFTER)
         return;
     for (uint32_t i = 0; i < n_offers; i++)
+        if (offers[i].from_model && costs->token_ns <= 0 && offers[i].n_most > FIRST_DRAFTS)
+            offers[i].n_most = FIRST_DRAFTS;
+    for (uint32_t i = 0; i < n_offers; i++)
         reach[i] = (double)offers[i].record->chance[offers[i].grade][0];
     double tokens = n_rows, best = tokens / step_cost(costs, n_rows);
     for (int32_t i;
@@ -126,12 +160,15 @@ void rf_draft_choose(rf_draft_costs *costs, uint32_t n_rows, uint32_t most_rows,
             n_best = n;
         }
     }
+    if (best < margin * n_rows / step_cost(costs, n_rows))
+        n_best = 0;
     for (uint32_t k = 0; k < n_best; k++)
         offers[order[k]].n_chosen++;
     uint32_t n_free = most_rows - n_rows - n_best;
     for (uint32_t i = 0; i < n_offers; i++) {
         uint32_t had = offers[i].n_chosen;
-        try_again(&offers[i], n_free);
+        if (could_pay(costs, n_rows, &offers[i]))
+            try_again(&offers[i], n_free);
         n_free -= offers[i].n_chosen - had;
     }
 }

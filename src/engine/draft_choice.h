@@ -9,6 +9,7 @@
 #define RF_ENGINE_DRAFT_CHOICE_H
 
 #include "engine/drafter.h"
+#include "engine/request.h"
 
 enum { RF_DRAFT_ROWS = 64 }; /* of a step that may have drafts */
 
@@ -26,7 +27,8 @@ typedef struct rf_draft_costs {
     uint64_t seen[RF_DRAFT_ROWS + 1];  /* n_steps when last met; 0: never */
     uint64_t n_steps;
     uint32_t n_drafting; /* steps with drafts since one without */
-    double token_ns;     /* of a draft model's run */
+    double token_ns;     /* of a draft model's run, a running mean; 0: not known */
+    uint64_t token_seen; /* n_steps then */
 } rf_draft_costs;
 
 /* A sequence that could have drafts. */
@@ -37,7 +39,8 @@ typedef struct rf_draft_offer {
     uint32_t n_chosen;
 } rf_draft_offer;
 
-rf_draft_record rf_draft_record_make(void);
+/* What is supposed before anything is known. */
+rf_draft_record rf_draft_record_make(rf_draft_kind kind);
 
 /* n_rows: rows that the step has without drafts; most_rows: with them. */
 void rf_draft_choose(rf_draft_costs *costs, uint32_t n_rows, uint32_t most_rows,
@@ -47,6 +50,7 @@ void rf_draft_choose(rf_draft_costs *costs, uint32_t n_rows, uint32_t most_rows,
  * nobody asked any more (ended). */
 void rf_draft_record_learn(rf_draft_record *record, float share, uint32_t grade, uint32_t n,
                            uint32_t n_true, bool ended);
+void rf_draft_costs_learn_token(rf_draft_costs *costs, uint64_t ns);
 /* A step of n_rows rows, n_drafts of them drafts, took so long. */
 void rf_draft_costs_learn(rf_draft_costs *costs, uint32_t n_rows, uint32_t n_drafts, uint64_t ns);
 

@@ -24,7 +24,7 @@ rf_status rf_core_drafts_init(engine_core *core, rf_progress_fn progress, void *
                               rf_error *err) {
     engine_drafts *drafts = &core->drafts;
     for (uint32_t i = 0; i < RF_DRAFT_COUNT; i++)
-        drafts->records[i] = rf_draft_record_make();
+        drafts->records[i] = rf_draft_record_make((rf_draft_kind)i);
     if (core->options.draft.n_max == 0)
         return RF_OK;
     drafts->places = rf_calloc(RF_DRAFT_ROWS, sizeof *drafts->places);
@@ -119,9 +119,9 @@ static void ask_model(engine_core *core, rf_draft_ask *asks, uint32_t n) {
             asks[i].n_drafts = 0;
         return;
     }
-    double ns = (double)rf_draft_model_token_ns(drafts->model), *mean = &drafts->costs.token_ns;
+    uint64_t ns = rf_draft_model_token_ns(drafts->model);
     if (ns > 0)
-        *mean = *mean > 0 ? *mean + (ns - *mean) / 8 : ns;
+        rf_draft_costs_learn_token(&drafts->costs, ns);
 }
 
 void rf_core_drafts_propose(engine_core *core) {
