@@ -37,7 +37,7 @@ void bench_open(bench *b, const rf_engine_options *options, uint32_t n_threads) 
         die(err.text);
     faulty_backend_init(&b->backend, inner, b->program->n_vocab);
     rf_engine_options with = *options;
-    with.on_row = on_row;
+    with.on_row = options->on_row ? options->on_row : on_row;
     with.user = b;
     if (rf_engine_create(&b->backend.base, b->program, &with, NULL, NULL, &b->engine, &err) !=
         RF_OK)

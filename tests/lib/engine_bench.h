@@ -39,7 +39,8 @@ typedef struct bench {
 bool bench_begin(bench *b, tiny_program *tiny, uint64_t seed);
 void bench_end(bench *b, tiny_program *tiny); /* and its records */
 
-/* Differing rows and tokens count in n_differ while b->compares. */
+/* Differing rows and tokens count in n_differ while b->compares, unless the options have an on_row
+ * of their own; the user of callbacks is b. */
 void bench_open(bench *b, const rf_engine_options *options, uint32_t n_threads);
 void bench_close(bench *b);
 uint64_t bench_submit(bench *b, const rf_request *request);

@@ -62,9 +62,9 @@ static void test_refused_options(void **state) {
     };
     tiny_program tiny;
     assert_true(tiny_program_open(&tiny, 3, RF_QTYPE_F32));
-    rf_backend *backend = make_backend();
     size_t live = rf_alloc_live_bytes();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rf_backend *backend = make_backend();
         rf_engine *engine = NULL;
         rf_error err = {0};
         assert_int_equal(
@@ -73,9 +73,9 @@ static void test_refused_options(void **state) {
         assert_null(engine);
         if (!strstr(err.text, cases[i].says))
             fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].says);
+        backend->api->destroy(backend);
         assert_int_equal(rf_alloc_live_bytes(), live);
     }
-    backend->api->destroy(backend);
     tiny_program_close(&tiny);
 }
 
