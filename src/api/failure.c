@@ -9,6 +9,7 @@ enum { TEXT_BYTES = RF_ERROR_TEXT_BYTES + 256 };
 static _Thread_local struct {
     const char *function; /* the call that runs, or ran last */
     rf_api_callback callback;
+    const char *callback_of; /* the call that runs it; NULL: a line of the log */
     rocmforge_rule rule;
     char text[TEXT_BYTES];
 } call;
@@ -78,28 +79,31 @@ rocmforge_status rf_api_result(rf_status status, const rf_error *err) {
 
 rocmforge_status rf_api_enter(const char *function, bool in_event) {
     static const char *const names[] = {"no", "an event", "a progress or log"};
-    const char *outer = call.function;
+    const char *of = call.callback_of;
     call.function = function;
-    if (call.callback == RF_API_NO_CALLBACK ||
-        (call.callback == RF_API_EVENT_CALLBACK && in_event)) {
-        call.rule = ROCMFORGE_RULE_NONE;
-        call.text[0] = 0;
-        return ROCMFORGE_OK;
-    }
-    rocmforge_status status =
-        rf_api_misuse(ROCMFORGE_RULE_CALLBACK, "called from %s callback%s%s", names[call.callback],
-                      outer ? " of " : "", outer ? outer : "");
-    call.function = outer;
-    return status;
+    if (call.callback != RF_API_NO_CALLBACK &&
+        !(call.callback == RF_API_EVENT_CALLBACK && in_event))
+        return rf_api_misuse(ROCMFORGE_RULE_CALLBACK, "called from %s callback%s%s",
+                             names[call.callback], of ? " of " : "", of ? of : "");
+    call.rule = ROCMFORGE_RULE_NONE;
+    call.text[0] = 0;
+    return ROCMFORGE_OK;
 }
 
 rf_api_callback rf_api_callback_begin(rf_api_callback callback) {
     rf_api_callback before = call.callback;
-    call.callback = callback > before ? callback : before;
+    if (callback > before) {
+        call.callback = callback;
+        call.callback_of = before == RF_API_NO_CALLBACK ? call.function : call.callback_of;
+    }
     return before;
 }
 
-void rf_api_callback_end(rf_api_callback before) { call.callback = before; }
+void rf_api_callback_end(rf_api_callback before) {
+    call.callback = before;
+    if (before == RF_API_NO_CALLBACK)
+        call.function = call.callback_of;
+}
 
 /* ---- public ---------------------------------------------------------------------------------- */
 

@@ -1,27 +1,29 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
-static rf_log_fn sink;
-static void *sink_user;
-static rf_log_level sink_level;
+static _Atomic(rf_log_fn) sink;
+static _Atomic(void *) sink_user;
+static atomic_int sink_level;
 
 void rf_log_set(rf_log_fn fn, void *user, rf_log_level max_level) {
-    sink = fn;
-    sink_user = user;
-    sink_level = max_level;
+    atomic_store(&sink_user, user);
+    atomic_store(&sink_level, (int)max_level);
+    atomic_store(&sink, fn);
 }
 
 void rf_log(rf_log_level level, const char *topic, const char *fmt, ...) {
-    if (!sink || level > sink_level)
+    rf_log_fn fn = atomic_load_explicit(&sink, memory_order_acquire);
+    if (!fn || (int)level > atomic_load_explicit(&sink_level, memory_order_relaxed))
         return;
     char text[RF_ERROR_TEXT_BYTES];
     va_list args;
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    sink(sink_user, level, topic, text);
+    fn(atomic_load(&sink_user), level, topic, text);
 }
 
 const char *rf_log_level_name(rf_log_level level) {

@@ -19,7 +19,8 @@ typedef enum rf_log_level {
 /* text: one line without its end, valid during the call. */
 typedef void (*rf_log_fn)(void *user, rf_log_level level, const char *topic, const char *text);
 
-/* Set once at start-up, before other threads run. NULL drops everything (the default). */
+/* At any time, as long as user stays the same or fn was NULL before: lines that are on their way
+ * may still reach the former fn. NULL drops everything (the default). */
 void rf_log_set(rf_log_fn fn, void *user, rf_log_level max_level);
 void rf_log(rf_log_level level, const char *topic, const char *fmt, ...) RF_PRINTF(3, 4);
 const char *rf_log_level_name(rf_log_level level);

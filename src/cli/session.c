@@ -50,10 +50,6 @@ rf_status rf_session_open(rf_cli *cli, rf_session *session, bool with_tokenizer,
     RF_TRY(bound);
     if (with_tokenizer)
         RF_TRY(rf_tokenizer_create(session->gguf, &session->tokenizer, err));
-    uint32_t trained = rf_model_get_info(session->model)->n_ctx_train;
-    if (trained > 0 && session->n_ctx > trained)
-        rf_log(RF_LOG_WARN, "model", "context of %u tokens, but the model was trained for %u",
-               session->n_ctx, trained);
     session->step_bytes = rf_program_step_bytes(rf_model_program(session->model));
     session->n_batch = (uint32_t)rf_opt_int(&cli->options, RF_OPT_BATCH_SIZE);
     if (session->n_batch > session->n_ctx)

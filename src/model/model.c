@@ -153,6 +153,9 @@ static rf_status build(rf_model *model, const rf_gguf *gguf, const rf_model_opti
     rf_builder_finish(&b);
     fill_info(model, &b);
     warn_unused(gguf, &b);
+    if (b.n_ctx > model->hp.n_ctx_train)
+        rf_log(RF_LOG_WARN, "model", "context of %u tokens, but the model was trained for %u",
+               b.n_ctx, model->hp.n_ctx_train);
     return RF_OK;
 }
 
