@@ -8,7 +8,7 @@ endif
 
 STD := -std=c17 -D_GNU_SOURCE
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
-OPT_release := -O3 -g1 -fno-math-errno -fno-trapping-math -fvisibility=hidden
+OPT_release := -O3 -g1 -fno-math-errno -fno-trapping-math
 OPT_debug := -O1 -g -DRF_DEBUG
 OPT_asan := -O1 -g -DRF_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan := -O1 -g -DRF_DEBUG -fsanitize=thread
@@ -19,8 +19,10 @@ $(error CONFIG=$(CONFIG) is unknown; choose release, debug, asan, tsan or fuzz)
 endif
 
 CPPFLAGS += -Isrc -Iinclude
-CFLAGS_ALL := $(STD) $(WARN) $(OPT) -ffp-contract=off -pthread -MMD -MP $(CFLAGS)
-LDLIBS := -ljansson -lutf8proc -ledit -lm -pthread $(LDFLAGS)
+# -fPIC: one set of objects for the program and the shared library; with hidden symbols it costs nothing.
+CFLAGS_ALL := $(STD) $(WARN) $(OPT) -fPIC -fvisibility=hidden -ffp-contract=off -pthread -MMD -MP $(CFLAGS)
+LIB_LDLIBS := -ljansson -lutf8proc -lm -pthread
+LDLIBS := $(LIB_LDLIBS) -ledit $(LDFLAGS)
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512
 
@@ -30,8 +32,16 @@ ROOMS := base gguf quant tokenizer chat op model grammar
 endif
 LIB_SRC := $(sort $(filter-out src/cli/main.c,$(wildcard $(ROOMS:%=src/%/*.c))))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
-LIB := $(BUILD)/librocmforge.a
+LIB := $(BUILD)/internal.a
 BIN := $(BUILD)/rocmforge
+
+# What others link: the rooms without the command line, and no symbol but rocmforge_*.
+VERSION := $(shell sed -n 's/^.define ROCMFORGE_VERSION  *"\(.*\)"/\1/p' include/rocmforge.h)
+SO_NAME := librocmforge.so.$(firstword $(subst ., ,$(VERSION)))
+SO_FILE := librocmforge.so.$(VERSION)
+PUBLIC_OBJ := $(filter-out $(BUILD)/src/cli/%,$(LIB_OBJ))
+PUBLIC := $(BUILD)/lib/librocmforge.a $(BUILD)/lib/$(SO_FILE) $(BUILD)/lib/rocmforge.pc
+PREFIX ?= /usr/local
 
 TEST_SRC := $(sort $(wildcard tests/unit/*.c))
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
@@ -67,6 +77,26 @@ $(LIB): $(LIB_OBJ)
 
 $(BIN): $(BUILD)/src/cli/main.o $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
+
+$(BUILD)/lib/$(SO_FILE): $(PUBLIC_OBJ) src/api/exports.map
+	@mkdir -p $(@D)
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(SO_NAME) -Wl,-z,defs \
+	  -Wl,--version-script=src/api/exports.map $(PUBLIC_OBJ) $(LIB_LDLIBS) $(LDFLAGS) -o $@
+	@ln -sf $(SO_FILE) $(@D)/$(SO_NAME) && ln -sf $(SO_NAME) $(@D)/librocmforge.so
+
+# One object whose other names are local, so that they meet none of the program it is linked into.
+$(BUILD)/lib/librocmforge.a: $(PUBLIC_OBJ)
+	@mkdir -p $(@D) && rm -f $@
+	@echo "AR $@"; $(CC) -r -nostdlib $(PUBLIC_OBJ) -o $(BUILD)/lib/rocmforge.o
+	@objcopy --wildcard --keep-global-symbol='rocmforge_*' $(BUILD)/lib/rocmforge.o
+	@$(AR) rcs $@ $(BUILD)/lib/rocmforge.o && rm $(BUILD)/lib/rocmforge.o
+
+.PHONY: prefix-changes
+$(BUILD)/lib/rocmforge.pc: prefix-changes
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
+	  'Name: rocmforge' 'Description: runs GGUF language models' 'Version: $(VERSION)' \
+	  'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lrocmforge' 'Libs.private: $(LIB_LDLIBS)' >$@
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -lcmocka -llzma $(LDLIBS) -o $@
@@ -122,7 +152,7 @@ MODEL ?= smollm2-135m
 PROMPT ?= $(if $(filter gemma3-270m,$(MODEL)),The three primary colours are,Why is the sky blue? Answer in two sentences.)
 SUBMAKE = $(MAKE) -s --no-print-directory -j$(JOBS)
 
-.PHONY: help demo test check format bench-cpu clean
+.PHONY: help demo test check format clean lib install uninstall
 help:
 	@echo 'make            build build/release/rocmforge'
 	@echo 'make demo       install what is missing, build, fetch a small model, answer a prompt'
@@ -130,6 +160,9 @@ help:
 	@echo 'make test       the whole test suite (installs what it needs)'
 	@echo 'make check      the style checks alone       make format   let clang-format write the files'
 	@echo 'make fuzz       libFuzzer on every target, FUZZ_SECONDS each (default 60)'
+	@echo 'make lib        shared and static library in build/release/lib'
+	@echo 'make install    program, library, header, pkg-config file   PREFIX=/usr/local DESTDIR='
+	@echo 'make uninstall  removes what make install wrote'
 	@echo 'make clean      remove build/'
 	@echo 'CONFIG=release|debug|asan|tsan   CC=gcc|clang'
 
@@ -142,7 +175,7 @@ demo:
 
 test:
 	@tools/install-deps build demo test
-	@$(SUBMAKE) CONFIG=release all tests $(BUILD)/tests/real $(BUILD)/tests/hostile
+	@$(SUBMAKE) CONFIG=release all lib tests $(BUILD)/tests/real $(BUILD)/tests/hostile
 	@$(SUBMAKE) CONFIG=asan all tests
 	@$(SUBMAKE) CONFIG=tsan tests
 	@tools/fetch-model smollm2-135m && tools/fetch-model gemma3-270m
@@ -152,7 +185,29 @@ check:
 	@set -e; for check in tools/check-*; do $$check; done
 
 format:
-	@git ls-files -co --exclude-standard -- 'src/*.[ch]' 'tests/*.[ch]' 'include/*.h' | xargs clang-format -i
+	@git ls-files -co --exclude-standard -- 'src/*.[ch]' 'tests/*.[ch]' 'include/*.h' 'examples/*.c' | xargs clang-format -i
+
+lib: $(PUBLIC)
+
+# Path below the prefix of what install writes besides links: program, library, completions.
+TO := $(DESTDIR)$(PREFIX)
+COMPLETIONS := share/bash-completion/completions/rocmforge share/zsh/site-functions/_rocmforge \
+  share/fish/vendor_completions.d/rocmforge.fish
+
+install: $(BIN) $(PUBLIC)
+	@install -d $(TO)/bin $(TO)/include $(TO)/lib/pkgconfig $(dir $(COMPLETIONS:%=$(TO)/%))
+	@install -m 755 $(BIN) $(TO)/bin/rocmforge
+	@install -m 644 include/rocmforge.h $(TO)/include/
+	@install -m 644 $(BUILD)/lib/librocmforge.a $(BUILD)/lib/$(SO_FILE) $(TO)/lib/
+	@install -m 644 $(BUILD)/lib/rocmforge.pc $(TO)/lib/pkgconfig/
+	@ln -sf $(SO_FILE) $(TO)/lib/$(SO_NAME) && ln -sf $(SO_NAME) $(TO)/lib/librocmforge.so
+	@set -e; set -- $(COMPLETIONS); for shell in bash zsh fish; do \
+	  $(BIN) completion $$shell >$(TO)/$$1; shift; done
+	@echo "installed under $(TO); run ldconfig if that is where the system looks for libraries"
+
+uninstall:
+	@rm -f $(TO)/bin/rocmforge $(TO)/include/rocmforge.h $(COMPLETIONS:%=$(TO)/%) \
+	  $(TO)/lib/librocmforge.* $(TO)/lib/pkgconfig/rocmforge.pc
 
 clean:
 	rm -rf build

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-const char rf_version_text[] = "0.1.0";
+#include "rocmforge.h"
+
+const char rf_version_text[] = ROCMFORGE_VERSION;
 
 void rf_cli_hint(rf_cli *cli, const char *fmt, ...) {
     va_list args;
