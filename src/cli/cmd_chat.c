@@ -161,7 +161,7 @@ static rf_status talk(rf_chat *chat, rf_line_editor *editor, rf_buf *line, rf_er
 static rf_status prepare(rf_chat *chat, rf_error *err) {
     rf_cli *cli = chat->cli;
     RF_TRY(rf_generation_check_stops(&cli->options.values[RF_OPT_STOP], err));
-    chat->session.may_draft = true;
+    chat->session.may_draft = chat->session.may_constrain = true;
     RF_TRY(rf_session_open(cli, &chat->session, true, err));
     rf_status status = rf_conversation_init(&chat->conversation, cli, &chat->session, err);
     if (status == RF_ERR_NOT_FOUND && !rf_opt_given(&cli->options, RF_OPT_CHAT_TEMPLATE_FILE)) {

@@ -177,7 +177,7 @@ static rf_status answer(job *j, rf_error *err) {
 
 static rf_status prepare(job *j, rf_error *err) {
     RF_TRY(rf_generation_check_stops(&j->cli->options.values[RF_OPT_STOP], err));
-    j->session.may_draft = true;
+    j->session.may_draft = j->session.may_constrain = true;
     RF_TRY(rf_session_open(j->cli, &j->session, true, err));
     RF_TRY(rf_input_prompt(j->cli, &j->prompt, err));
     j->logprobs = json_array();

@@ -70,6 +70,8 @@ static rf_status take_event(void *user, const rf_event *event, bool *enough, rf_
     a->result->n_drafted = event->n_drafted;
     a->result->n_accepted = event->n_accepted;
     bool all = (int64_t)a->result->n_generated == a->options->n_predict;
+    if (event->finish == RF_FINISH_STOP)
+        a->result->finish = RF_ANSWER_END_TOKEN; /* or nothing may follow */
     if (event->finish == RF_FINISH_LENGTH && !all)
         a->result->finish = RF_ANSWER_CONTEXT_FULL;
     return RF_OK;
@@ -83,6 +85,7 @@ static rf_request request_of(const answer *a, const rf_sample_params *params,
                           .n_tokens = (uint32_t)prompt->n,
                           .n_new = RF_NEW_TOKENS_MAX,
                           .params = params,
+                          .constraint = a->session->constraint,
                           .draft = a->session->draft};
     int64_t room = (int64_t)a->session->n_ctx - (int64_t)prompt->n, n = a->options->n_predict;
     if (n >= 0 && n <= room)

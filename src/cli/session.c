@@ -1,6 +1,8 @@
 #include "cli/session.h"
 
+#include "base/alloc.h"
 #include "base/cpu_features.h"
+#include "cli/constraint_options.h"
 #include "cli/draft_file.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
@@ -11,6 +13,7 @@ enum { LOGITS_BYTES = 64 << 20, POLL_NS = 50000000 };
 
 void rf_session_close(rf_session *session) {
     rf_engine_destroy(session->engine);
+    rf_free(session->constraint);
     rf_model_destroy(session->draft_model);
     rf_gguf_close(session->draft_gguf);
     rf_model_destroy(session->model);
@@ -50,6 +53,10 @@ rf_status rf_session_open(rf_cli *cli, rf_session *session, bool with_tokenizer,
     RF_TRY(bound);
     if (with_tokenizer)
         RF_TRY(rf_tokenizer_create(session->gguf, &session->tokenizer, err));
+    if (session->may_constrain)
+        RF_TRY(rf_constraint_of_options(&cli->options, session->tokenizer,
+                                        rf_opt_on(&cli->options, RF_OPT_RAW), &session->constraint,
+                                        err));
     session->step_bytes = rf_program_step_bytes(rf_model_program(session->model));
     session->n_batch = (uint32_t)rf_opt_int(&cli->options, RF_OPT_BATCH_SIZE);
     if (session->n_batch > session->n_ctx)
@@ -120,8 +127,16 @@ rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
     if (!rf_opt_on(&cli->options, RF_OPT_QUIET))
         rf_progress_begin("loading");
     rf_interrupt_block(true);
-    rf_status status = rf_engine_create(backend, rf_model_program(session->model), &options,
-                                        rf_interrupt_progress, NULL, &session->engine, err);
+    rf_vocab_bytes vocab = {0};
+    rf_status status = RF_OK;
+    if (session->constraint) {
+        status = rf_vocab_bytes_init(&vocab, session->tokenizer, rf_session_n_vocab(session), err);
+        options.vocab = &vocab.view;
+    }
+    if (status == RF_OK)
+        status = rf_engine_create(backend, rf_model_program(session->model), &options,
+                                  rf_interrupt_progress, NULL, &session->engine, err);
+    rf_vocab_bytes_deinit(&vocab);
     rf_interrupt_block(false);
     rf_progress_end();
     if (status != RF_OK) {

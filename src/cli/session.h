@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "engine/engine.h"
 #include "model/model.h"
+#include "text/vocab_bytes.h"
 #include "tokenizer/tokenizer.h"
 
 typedef struct rf_session {
@@ -26,6 +27,8 @@ typedef struct rf_session {
     uint32_t default_ctx; /* set before open: context when --ctx-size is 0; 0 = min(trained, 4096)
                            */
     bool may_draft;       /* set before open: --draft and --lookup count */
+    bool may_constrain;   /* set before open: --regex and --choice count */
+    rf_automaton *constraint; /* what these say of answers, or NULL; owned */
     /* Set before start. */
     bool wants_all_rows;         /* every row's logits are asked for */
     rf_engine_row_fn on_row;     /* or NULL; on the engine's thread */

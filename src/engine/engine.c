@@ -110,6 +110,7 @@ static void release(rf_engine *engine) {
     rf_free_aligned(core->hidden);
     rf_free(core->op_ns);
     rf_core_drafts_deinit(core);
+    rf_core_constraints_deinit(core);
     if (engine->has_lock) {
         pthread_mutex_destroy(&engine->client.lock);
         pthread_mutex_destroy(&engine->counters_lock);
@@ -184,6 +185,7 @@ static rf_status prepare(rf_engine *engine, rf_backend *backend, rf_progress_fn 
     RF_TRY(bind(core, backend, progress, user, err));
     RF_TRY(take_memory(engine, err));
     core->backend = backend;
+    RF_TRY(rf_core_constraints_init(core, err));
     RF_TRY(rf_core_drafts_init(core, progress, user, err));
     return start(engine, err);
 }

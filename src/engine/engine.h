@@ -11,6 +11,7 @@
 #define RF_ENGINE_ENGINE_H
 
 #include "engine/request.h"
+#include "grammar/token_trie.h"
 #include "op/backend.h"
 
 typedef struct rf_engine rf_engine;
@@ -66,6 +67,9 @@ typedef struct rf_engine_options {
     rf_engine_step_fn on_step;
     void *user;
     const rf_observer *observer; /* rf_outputs.observer, or NULL; borrowed until destroy */
+    /* What tokens add to a text, for constraints; NULL: requests cannot have any. Borrowed until
+     * create returns. */
+    const rf_token_bytes *vocab;
     bool times_ops;
 } rf_engine_options;
 

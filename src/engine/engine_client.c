@@ -14,6 +14,30 @@ static uint32_t rows_from(const rf_request *request) {
     return request->scores_from ? request->scores_from - 1 : 0;
 }
 
+/* What a generation asks for besides its prompt. */
+static rf_status check_generation(const rf_engine *engine, const rf_request *request,
+                                  rf_error *err) {
+    uint32_t n_vocab = engine->core.program->n_vocab;
+    if (request->n_new == 0)
+        return rf_fail(err, RF_ERR_INVALID, "0 tokens to generate, expected at least 1");
+    if (request->params)
+        RF_TRY(rf_sample_params_validate(request->params, n_vocab, err));
+    for (uint32_t i = 0; i < request->n_stop; i++)
+        if (request->stop_tokens[i] < 0 || (uint32_t)request->stop_tokens[i] >= n_vocab)
+            return rf_fail(err, RF_ERR_INVALID, "stop token %u is %d, expected an id from 0 to %u",
+                           i, request->stop_tokens[i], n_vocab - 1);
+    if ((unsigned)request->draft >= RF_DRAFT_COUNT ||
+        (request->draft == RF_DRAFT_MODEL && !engine->core.options.draft.backend))
+        return rf_fail(err, RF_ERR_INVALID, "drafts of kind %d from an engine %s draft model",
+                       request->draft, engine->core.options.draft.backend ? "with a" : "without");
+    if (request->constraint && !engine->core.trie)
+        return rf_fail(err, RF_ERR_INVALID,
+                       "a constraint for an engine that was made without its tokens' bytes");
+    return request->constraint
+               ? rf_automaton_check(request->constraint, request->constraint->n_bytes, err)
+               : RF_OK;
+}
+
 static rf_status check(const rf_engine *engine, const rf_request *request, rf_error *err) {
     uint32_t n_vocab = engine->core.program->n_vocab;
     if ((unsigned)request->kind >= RF_REQUEST_COUNT || (unsigned)request->pooling >= RF_POOL_COUNT)
@@ -28,17 +52,8 @@ static rf_status check(const rf_engine *engine, const rf_request *request, rf_er
         if (request->tokens[i] < 0 || (uint32_t)request->tokens[i] >= n_vocab)
             return rf_fail(err, RF_ERR_INVALID, "token %u is %d, expected an id from 0 to %u", i,
                            request->tokens[i], n_vocab - 1);
-    if (request->kind == RF_REQUEST_GENERATE) {
-        if (request->n_new == 0)
-            return rf_fail(err, RF_ERR_INVALID, "0 tokens to generate, expected at least 1");
-        if (request->params)
-            RF_TRY(rf_sample_params_validate(request->params, n_vocab, err));
-        if ((unsigned)request->draft >= RF_DRAFT_COUNT ||
-            (request->draft == RF_DRAFT_MODEL && !engine->core.options.draft.backend))
-            return rf_fail(err, RF_ERR_INVALID, "drafts of kind %d from an engine %s draft model",
-                           request->draft,
-                           engine->core.options.draft.backend ? "with a" : "without");
-    }
+    if (request->kind == RF_REQUEST_GENERATE)
+        RF_TRY(check_generation(engine, request, err));
     uint32_t from = rows_from(request);
     if (request->kind == RF_REQUEST_ROWS && from >= request->n_tokens)
         return rf_fail(err, RF_ERR_INVALID, "rows from token %u of %u, expected 0 to %u", from,
@@ -121,6 +136,7 @@ static uint64_t lay_out(const rf_engine *engine, const rf_request *request, rf_o
     order->stop_at = place(&end, request->n_stop * sizeof(int32_t));
     order->biases_at = place(&end, params->n_logit_bias * sizeof(rf_logit_bias));
     order->breakers_at = place(&end, breakers_bytes(params));
+    order->constraint_at = place(&end, order->n_constraint_bytes);
     return end;
 }
 
@@ -134,6 +150,8 @@ static void write_span(unsigned char *base, const rf_request *request, const rf_
     if (params->n_logit_bias > 0)
         memcpy(base + order->biases_at, params->logit_bias,
                params->n_logit_bias * sizeof(rf_logit_bias));
+    if (order->n_constraint_bytes > 0)
+        memcpy(base + order->constraint_at, request->constraint, order->n_constraint_bytes);
     int32_t *at = (int32_t *)(void *)(base + order->breakers_at);
     for (uint32_t i = 0; i < params->n_dry_breakers; i++) {
         const rf_token_span *breaker = &params->dry_breakers[i];
@@ -149,6 +167,7 @@ static void move_by(rf_order *order, uint64_t offset) {
     order->stop_at += offset;
     order->biases_at += offset;
     order->breakers_at += offset;
+    order->constraint_at += offset;
 }
 
 static struct client_request *find(engine_client *client, uint64_t id) {
@@ -206,6 +225,8 @@ rf_status rf_engine_submit(rf_engine *engine, const rf_request *request, uint64_
         order.params.seed = rf_sample_draw_seed();
     order.n_biases = order.params.n_logit_bias;
     order.n_breakers = order.params.n_dry_breakers;
+    bool constrained = request->kind == RF_REQUEST_GENERATE && request->constraint;
+    order.n_constraint_bytes = constrained ? request->constraint->n_bytes : 0;
     pthread_mutex_lock(&engine->client.lock);
     rf_status status = send(engine, request, &order, err);
     pthread_mutex_unlock(&engine->client.lock);

@@ -17,6 +17,7 @@ void rf_core_free_request(core_request *request) {
     rf_free((void *)request->samplers);
     rf_free(request->n_generated);
     rf_free(request->drafts);
+    rf_core_unconstrain(request);
     request->samplers = NULL;
     request->n_generated = NULL;
     request->drafts = NULL;
@@ -111,6 +112,7 @@ static rf_status take_request(rf_engine *engine, core_request *request, rf_error
     if (order->request == RF_REQUEST_GENERATE)
         RF_TRY(take_samplers(engine, request, err));
     RF_TRY(rf_core_drafts_begin(&engine->core, request, err));
+    RF_TRY(rf_core_constrain(engine, request, err));
     if (order->request == RF_REQUEST_EMBED)
         memset(engine->region + order->result_at, 0, engine->core.program->n_embd * sizeof(double));
     rf_job job = job_of(engine, request);

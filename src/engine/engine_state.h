@@ -12,6 +12,7 @@
 #include "engine/ring.h"
 #include "engine/ring_messages.h"
 #include "engine/span_arena.h"
+#include "grammar/constraint.h"
 
 /* A choice's drafts. */
 typedef struct core_draft {
@@ -28,14 +29,23 @@ typedef struct engine_drafts {
     rf_draft_offer *offers;                  /* [RF_DRAFT_ROWS] */
 } engine_drafts;
 
+/* A constraint and the requests that use it. */
+typedef struct core_constraint {
+    rf_constraint *constraint; /* owned; NULL: free */
+    uint32_t n_refs;
+    uint64_t used; /* when last */
+} core_constraint;
+
 /* A request that the engine has taken. */
 typedef struct core_request {
     bool used;
     rf_order order;
-    rf_sampler **samplers; /* GENERATE: [n_choices], owned */
-    uint32_t *n_generated; /* [n_choices], owned */
-    core_draft *drafts;    /* [n_choices], owned; NULL: without */
-    uint32_t n_left;       /* choices that have not ended */
+    rf_sampler **samplers;       /* GENERATE: [n_choices], owned */
+    uint32_t *n_generated;       /* [n_choices], owned */
+    core_draft *drafts;          /* [n_choices], owned; NULL: without */
+    core_constraint *constraint; /* the core's; NULL: none */
+    uint32_t *states;            /* [n_choices], owned: the constraint's */
+    uint32_t n_left;             /* choices that have not ended */
     uint32_t n_cached;
     bool began;                       /* had rows already */
     char error[RF_NOTICE_TEXT_BYTES]; /* why the step's rows of it are of no use */
@@ -56,6 +66,10 @@ typedef struct engine_core {
     bool has_logits, has_hidden; /* of the step that runs */
     uint64_t *op_ns;             /* [n_ops + 1], or NULL */
     engine_drafts drafts;
+    rf_token_trie *trie;          /* owned; NULL: no constraints */
+    core_constraint *constraints; /* owned: more than requests */
+    uint32_t *mask;               /* owned: [n_vocab / 32], with the tokens that end */
+    uint64_t n_constrained;
     rf_engine_options options;
     rf_engine_counters counters;
 } engine_core;
@@ -111,6 +125,18 @@ RF_NODISCARD rf_status rf_core_drafts_begin(engine_core *core, core_request *req
 /* Proposes drafts for the next step; what came of them, and the time of its run, is learnt. */
 void rf_core_drafts_propose(engine_core *core);
 void rf_core_drafts_learn(engine_core *core, const rf_step *step, uint64_t run_ns);
+
+/* The tree of the vocabulary, where the options have one. */
+RF_NODISCARD rf_status rf_core_constraints_init(engine_core *core, rf_error *err);
+void rf_core_constraints_deinit(engine_core *core);
+/* A request's constraint, if it has one; may take memory. */
+RF_NODISCARD rf_status rf_core_constrain(rf_engine *engine, core_request *request, rf_error *err);
+void rf_core_unconstrain(core_request *request);
+/* Tokens that a choice may take next; NULL: all. Valid until the next call. */
+RF_NODISCARD rf_status rf_core_mask(rf_engine *engine, core_request *request, uint32_t choice,
+                                    const uint32_t **mask, rf_error *err);
+/* A choice has taken a token; true: nothing may follow it. */
+bool rf_core_is_over(core_request *request, uint32_t choice, int32_t token);
 
 /* Results of a step's rows go to the request's place in the region. False: they are of no use, and
  * the request says why. */

@@ -89,9 +89,11 @@ static void choose_one(rf_engine *engine, rf_step_sample *sample, uint32_t i) {
     rf_sampler *sampler = request->samplers[sample->choice];
     rf_sampled sampled;
     rf_error err = {0};
-    rf_status status = rf_sampler_sample(
-        sampler, core->scratch,
-        core->logits + (size_t)(sample->output + i) * core->program->n_vocab, NULL, &sampled, &err);
+    const float *logits = core->logits + (size_t)(sample->output + i) * core->program->n_vocab;
+    const uint32_t *mask;
+    rf_status status = rf_core_mask(engine, request, sample->choice, &mask, &err);
+    if (status == RF_OK)
+        status = rf_sampler_sample(sampler, core->scratch, logits, mask, &sampled, &err);
     if (status != RF_OK) {
         sample->failed = true;
         fail_request(request, status, err.text);
@@ -99,7 +101,8 @@ static void choose_one(rf_engine *engine, rf_step_sample *sample, uint32_t i) {
     }
     rf_sampler_accept(sampler, sampled.token);
     sample->tokens[i] = sampled.token;
-    sample->stop = is_stop(engine, &request->order, sampled.token);
+    bool over = rf_core_is_over(request, sample->choice, sampled.token);
+    sample->stop = over || is_stop(engine, &request->order, sampled.token);
     request->n_generated[sample->choice]++;
     core->counters.n_generated++;
     notify_token(engine, sample, &sampled);

@@ -6,6 +6,7 @@
 #define RF_ENGINE_REQUEST_H
 
 #include "engine/scheduler.h"
+#include "grammar/automaton.h"
 #include "op/backend.h"
 #include "sample/sampler.h"
 
@@ -52,6 +53,10 @@ typedef struct rf_request {
     const rf_sample_params *params; /* NULL: the defaults; n_probs asks for alternatives */
     const int32_t *stop_tokens;     /* end a choice; the last token reported */
     uint32_t n_stop;
+    /* What the answer may be, from its first token on; NULL: anything. Stop tokens may come where
+     * it may end; where nothing may follow, the choice ends with RF_FINISH_STOP and no stop token.
+     */
+    const rf_automaton *constraint;
     /* Who guesses further tokens, which are checked in one pass: faster where they come true, and
      * never another output (engine/scheduler.h). */
     rf_draft_kind draft;

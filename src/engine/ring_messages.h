@@ -22,9 +22,9 @@ typedef struct rf_order {
     uint32_t keeps_private, pooling, normalise;
     uint32_t draft, n_draft_max;
     /* In the region: the prompt, tokens that end a choice, biases, breakers ({n, tokens…} each),
-     * and room for results. */
-    uint64_t tokens_at, stop_at, biases_at, breakers_at, result_at;
-    uint32_t n_biases, n_breakers;
+     * the constraint's automaton, and room for results. */
+    uint64_t tokens_at, stop_at, biases_at, breakers_at, constraint_at, result_at;
+    uint32_t n_biases, n_breakers, n_constraint_bytes;
     /* EXPORT: room behind an rf_kv_result at result_at; IMPORT: the contents lie at result_at. */
     rf_kv_span kv;
     uint64_t kv_bytes;

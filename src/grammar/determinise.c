@@ -214,8 +214,9 @@ static rf_status construct(construction *c, int32_t start, rf_error *err) {
     for (i = 0; i < c->n; i++)
         RF_TRY(expand(c, i, err));
     find_living(c);
-    return c->subsets[RF_AUTOMATON_START].lives ? RF_OK
-                                                : rf_fail(err, RF_ERR_INVALID, "no text matches");
+    return c->n > RF_AUTOMATON_START && c->subsets[RF_AUTOMATON_START].lives
+               ? RF_OK
+               : rf_fail(err, RF_ERR_INVALID, "no text matches");
 }
 
 rf_status rf_nfa_determinise(const rf_nfa *nfa, int32_t start, rf_automaton **out, rf_error *err) {
