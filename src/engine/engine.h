@@ -41,6 +41,9 @@ typedef struct rf_step_report {
     const rf_engine_counters *counters; /* with this step */
 } rf_step_report;
 typedef void (*rf_engine_step_fn)(void *user, const rf_step_report *report);
+/* A request has ended: before on_step of the step that ended it, or between two steps. On the
+ * engine's thread. */
+typedef void (*rf_engine_end_fn)(void *user, uint64_t id, rf_finish finish);
 
 /* Speculation: engine/scheduler.h says why it changes nothing but the time. */
 typedef struct rf_draft_options {
@@ -65,6 +68,7 @@ typedef struct rf_engine_options {
     rf_draft_options draft;
     rf_engine_row_fn on_row; /* or NULL */
     rf_engine_step_fn on_step;
+    rf_engine_end_fn on_end;
     void *user;
     const rf_observer *observer; /* rf_outputs.observer, or NULL; borrowed until destroy */
     /* What tokens add to a text, for constraints; NULL: requests cannot have any. Borrowed until

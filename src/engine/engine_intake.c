@@ -24,6 +24,11 @@ void rf_core_free_request(core_request *request) {
     request->used = false;
 }
 
+void rf_core_tell_end(const engine_core *core, uint64_t id, rf_finish finish) {
+    if (core->options.on_end)
+        core->options.on_end(core->options.user, id, finish);
+}
+
 void rf_core_end(rf_engine *engine, core_request *request, rf_finish finish, rf_status status,
                  const char *text) {
     rf_notice notice = {.id = request->order.id,
@@ -33,6 +38,7 @@ void rf_core_end(rf_engine *engine, core_request *request, rf_finish finish, rf_
                         .n_cached = request->n_cached,
                         .last = 1};
     (void)snprintf(notice.u.text, sizeof notice.u.text, "%.*s", RF_NOTICE_TEXT_BYTES - 1, text);
+    rf_core_tell_end(&engine->core, request->order.id, finish);
     rf_core_free_request(request);
     engine->core.counters.n_failed += finish == RF_FINISH_FAILED;
     engine->core.counters.n_cancelled += finish == RF_FINISH_CANCELLED;

@@ -109,6 +109,7 @@ void rf_core_move(rf_engine *engine, const rf_order *order);
 
 /* Takes what has been ordered; false: to shut down. */
 bool rf_core_take_orders(rf_engine *engine);
+void rf_core_tell_end(const engine_core *core, uint64_t id, rf_finish finish);
 /* Ends a request with one notice for all its choices that are left. */
 void rf_core_end(rf_engine *engine, core_request *request, rf_finish finish, rf_status status,
                  const char *text);

@@ -137,6 +137,7 @@ static void end_choice(rf_engine *engine, const rf_step_sample *sample) {
         notice.n_accepted = request->drafts[sample->choice].record.n_accepted;
     }
     if (notice.last) {
+        rf_core_tell_end(&engine->core, sample->job, sample->finish);
         rf_core_free_request(request);
         engine->core.counters.n_finished++;
     }

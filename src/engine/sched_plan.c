@@ -65,8 +65,10 @@ static void add_rows(rf_scheduler *sched, int32_t seq, uint32_t n, uint32_t n_dr
     rf_batch *batch = &step->batch;
     uint32_t i_entry = (uint32_t)batch->n_seqs++, length = rf_kv_cache_length(sched->cache, seq);
     rf_step_entry *entry = &step->entries[i_entry];
-    *entry = (rf_step_entry){.job = sched->jobs[s->job].job.id,
-                             .tag = sched->jobs[s->job].job.tag,
+    const sched_job *j = &sched->jobs[s->job];
+    *entry = (rf_step_entry){.job = j->job.id,
+                             .arrived_ns = j->arrived_ns,
+                             .tag = j->job.tag,
                              .seq = seq,
                              .first_row = (uint32_t)batch->n_tokens,
                              .n_rows = n,

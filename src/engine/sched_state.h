@@ -7,9 +7,10 @@
 typedef struct sched_job {
     rf_job job;
     bool used;
-    bool waits;         /* in the queue; else it has sequences */
-    int64_t urgency;    /* the lesser goes first */
-    uint64_t number;    /* of arrival: decides between equals */
+    bool waits;      /* in the queue; else it has sequences */
+    int64_t urgency; /* the lesser goes first */
+    uint64_t number; /* of arrival: decides between equals */
+    uint64_t arrived_ns;
     int32_t prev, next; /* in the queue, or -1; next: in the list of free ones too */
     uint32_t n_left;    /* choices that have not ended */
 } sched_job;

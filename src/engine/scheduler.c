@@ -239,6 +239,7 @@ rf_status rf_scheduler_submit(rf_scheduler *sched, const rf_job *job, uint64_t n
                      .used = true,
                      .urgency = (int64_t)now_ns - credit,
                      .number = sched->n_arrived++,
+                     .arrived_ns = now_ns,
                      .n_left = job->n_choices};
     sched->waits[i] = (sched_wait){.seq = -1};
     sched->n_jobs++;

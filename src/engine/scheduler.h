@@ -81,7 +81,7 @@ typedef struct rf_draft_place {
 
 /* One sequence's rows in a step. */
 typedef struct rf_step_entry {
-    uint64_t job;
+    uint64_t job, arrived_ns;
     uint32_t tag;
     int32_t seq;
     uint32_t first_row, n_rows; /* rows of drafts are the last */
