@@ -12,7 +12,10 @@
 enum { LOGITS_BYTES = 64 << 20, POLL_NS = 50000000 };
 
 void rf_session_close(rf_session *session) {
+    rf_error err = {0};
     rf_engine_destroy(session->engine);
+    if (rf_step_recorder_close(session->recorder, &err) != RF_OK)
+        rf_log(RF_LOG_ERROR, "steps", "%s", err.text);
     rf_free(session->constraint);
     rf_model_destroy(session->draft_model);
     rf_gguf_close(session->draft_gguf);
@@ -112,11 +115,30 @@ rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend *
     return status;
 }
 
+/* Without rows that somebody else wants: the engine has one user. */
+static rf_status start_recorder(rf_cli *cli, rf_session *session, rf_engine_options *options,
+                                rf_error *err) {
+    rf_step_recorder_options files = {
+        .log_path = rf_opt_text(&cli->options, RF_OPT_STEP_LOG),
+        .trace_path = rf_opt_text(&cli->options, RF_OPT_STEP_TRACE),
+    };
+    if (options->on_row || (!files.log_path && !files.trace_path))
+        return RF_OK;
+    rf_interrupt_block(true);
+    rf_status status = rf_step_recorder_create(&files, &session->recorder, err);
+    rf_interrupt_block(false);
+    options->on_step = rf_step_recorder_on_step;
+    options->on_end = rf_step_recorder_on_end;
+    options->user = session->recorder;
+    return status;
+}
+
 rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
     rf_backend *backend = NULL;
     uint32_t n_threads = (uint32_t)rf_opt_int(&cli->options, RF_OPT_THREADS);
-    RF_TRY(rf_session_backend(cli, n_threads, &backend, err));
     rf_engine_options options = rf_session_engine_options(cli, session);
+    RF_TRY(start_recorder(cli, session, &options, err));
+    RF_TRY(rf_session_backend(cli, n_threads, &backend, err));
     if (session->draft_model) {
         rf_status drafts = rf_session_backend(cli, n_threads, &options.draft.backend, err);
         if (drafts != RF_OK) {

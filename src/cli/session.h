@@ -10,6 +10,7 @@
 #include "model/model.h"
 #include "text/vocab_bytes.h"
 #include "tokenizer/tokenizer.h"
+#include "trace/step_recorder.h"
 
 typedef struct rf_session {
     rf_gguf *gguf;
@@ -18,12 +19,13 @@ typedef struct rf_session {
     rf_engine *engine;   /* NULL until rf_session_start */
     rf_gguf *draft_gguf; /* of --draft, or NULL */
     rf_model *draft_model;
-    rf_draft_kind draft;  /* what requests may ask for; set by open where may_draft */
-    uint32_t n_ctx;       /* longest request, tokens */
-    uint32_t n_batch;     /* most tokens of a step */
-    uint32_t n_outputs;   /* most rows with logits of a step */
-    uint64_t step_bytes;  /* weights that one token reads */
-    uint32_t max_seqs;    /* sequences that run at once; set before open: 0 = --parallel */
+    rf_step_recorder *recorder; /* of --step-log and --step-trace, or NULL; made by start */
+    rf_draft_kind draft;        /* what requests may ask for; set by open where may_draft */
+    uint32_t n_ctx;             /* longest request, tokens */
+    uint32_t n_batch;           /* most tokens of a step */
+    uint32_t n_outputs;         /* most rows with logits of a step */
+    uint64_t step_bytes;        /* weights that one token reads */
+    uint32_t max_seqs;          /* sequences that run at once; set before open: 0 = --parallel */
     uint32_t default_ctx; /* set before open: context when --ctx-size is 0; 0 = min(trained, 4096)
                            */
     bool may_draft;       /* set before open: --draft and --lookup count */

@@ -74,6 +74,18 @@ def test_cache_that_is_no_good(chat, tmp_path, tiny):
     assert not (tmp_path / "empty.json.kv").exists()
 
 
+def test_steps_are_recorded(chat, tmp_path):
+    log, trace = tmp_path / "steps.jsonl", tmp_path / "trace.json"
+    ok(*chat, "--step-log", log, "--step-trace", trace, input="hello\nmore\n")
+    steps = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [step["step"] for step in steps] == list(range(1, len(steps) + 1)) and len(steps) > 10
+    assert steps[-1]["requests"] == steps[-1]["finished"] == 2 and steps[-1]["cached_tokens"] > 0
+    events = json.loads(trace.read_text())
+    ends = [e["args"]["finish"] for e in events if e["ph"] == "X" and e["name"].startswith("request")]
+    assert len(ends) == 2 and set(ends) <= {"stop", "length", "cancelled"}
+    fails(1, *chat, "--step-log", "/proc/no/log", input="hello\n", says="/proc/no/log: cannot open")
+
+
 def test_system_and_reset(chat, tmp_path):
     lines = ["/system Be brief", "hi", f"/save {tmp_path}/a.json", "/reset", f"/save {tmp_path}/b.json", "/system",
              f"/save {tmp_path}/c.json", "/exit", "never"]
