@@ -11,7 +11,7 @@
 #include "base/outfile.h"
 #include "cli/cli.h"
 #include "cpu/peak.h"
-#include "engine/runner.h"
+#include "engine/engine.h"
 #include "model/model.h"
 
 typedef struct rf_bench_test {
@@ -81,12 +81,10 @@ typedef struct rf_bench_trace rf_bench_trace;
 RF_NODISCARD rf_status rf_bench_trace_create(const rf_program *program, rf_bench_trace **out,
                                              rf_error *err);
 void rf_bench_trace_destroy(rf_bench_trace *trace);
-/* Where a runner puts the times of a step's ops. */
-uint64_t *rf_bench_trace_buffer(rf_bench_trace *trace);
 void rf_bench_trace_begin(rf_bench_trace *trace);      /* before a test */
 void rf_bench_trace_repetition(rf_bench_trace *trace); /* before each repetition */
-/* After a step: takes what stands in the buffer. */
-RF_NODISCARD rf_status rf_bench_trace_step(rf_bench_trace *trace, rf_error *err);
+/* After a step: its rf_outputs.op_ns. Takes no memory; on the engine's thread. */
+void rf_bench_trace_step(rf_bench_trace *trace, const uint64_t *op_ns);
 
 /* Ops of a kind with the same weights in each layer, together. */
 typedef struct rf_bench_group {

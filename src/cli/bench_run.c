@@ -13,13 +13,17 @@ enum { TOKEN_SEED = 1 };
 
 struct rf_bench_run {
     const rf_cli *cli;
-    rf_runner *runner;     /* owned */
+    rf_session session;    /* its engine alone */
     rf_bench_trace *trace; /* borrowed, or NULL */
-    bool traces;           /* it takes the steps that run now */
-    uint32_t n_batch, n_ctx, max_seqs, n_vocab, n_reps;
-    int32_t *tokens; /* [max_seqs][n_ctx]: what each sequence reads */
-    int32_t *seqs;   /* [max_seqs] */
-    rf_feed *feeds;  /* [max_seqs] */
+    bool traces;           /* it takes the steps that run now; changed while none does */
+    uint32_t n_ctx, max_seqs, n_vocab, n_reps;
+    uint32_t n_tests;      /* begun so far: each has cached prefixes of its own */
+    int32_t *tokens;       /* [max_seqs][n_ctx]: what each sequence reads */
+    rf_request *requests;  /* [max_seqs] */
+    uint32_t n_cached;     /* least of the last requests */
+    float *row;            /* [n_vocab], owned: the last one of the first sequence */
+    uint32_t row_position; /* where that one stands */
+    uint64_t row_id;       /* whose it is */
 };
 
 static rf_status make_synthetic(const rf_cli *cli, const char *name, rf_gguf **out, rf_error *err) {
@@ -57,10 +61,10 @@ void rf_bench_model_close(rf_bench_model *model) {
 void rf_bench_run_destroy(rf_bench_run *run) {
     if (!run)
         return;
-    rf_runner_destroy(run->runner);
+    rf_engine_destroy(run->session.engine);
     rf_free(run->tokens);
-    rf_free(run->seqs);
-    rf_free(run->feeds);
+    rf_free(run->requests);
+    rf_free(run->row);
     rf_free(run);
 }
 
@@ -68,10 +72,10 @@ static rf_status take_memory(rf_bench_run *run, rf_error *err) {
     size_t n;
     if (rf_mul_size(run->max_seqs, run->n_ctx, &n)) {
         run->tokens = rf_calloc(n, sizeof *run->tokens);
-        run->seqs = rf_calloc(run->max_seqs, sizeof *run->seqs);
-        run->feeds = rf_calloc(run->max_seqs, sizeof *run->feeds);
+        run->requests = rf_calloc(run->max_seqs, sizeof *run->requests);
+        run->row = rf_calloc(run->n_vocab, sizeof *run->row);
     }
-    if (!run->tokens || !run->seqs || !run->feeds)
+    if (!run->tokens || !run->requests || !run->row)
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for %u sequences of %u tokens",
                        run->max_seqs, run->n_ctx);
     for (uint32_t s = 0; s < run->max_seqs; s++) {
@@ -84,10 +88,10 @@ static rf_status take_memory(rf_bench_run *run, rf_error *err) {
 
 /* A cache that the machine's memory cannot hold is refused before anything is taken. */
 static rf_status check_memory(const rf_backend *backend, const rf_program *program,
-                              const rf_runner_options *options, rf_error *err) {
+                              const rf_engine_options *options, rf_error *err) {
     rf_limits limits;
     rf_memory_plan plan;
-    RF_TRY(rf_runner_limits(program, options, &limits, err));
+    RF_TRY(rf_engine_limits(program, options, &limits, err));
     RF_TRY(backend->api->plan(backend, program, &limits, &plan, err));
     uint64_t have = rf_free_memory();
     uint64_t need = plan.weights_bytes + plan.kv_bytes + plan.workspace_bytes;
@@ -100,35 +104,72 @@ static rf_status check_memory(const rf_backend *backend, const rf_program *progr
     return RF_OK;
 }
 
+/* Room for every sequence of a test, and for a copy of the block where its prefix ends. */
 static uint32_t pool_tokens(const rf_bench_plan *plan, uint32_t block) {
     uint64_t most = 0;
     for (size_t i = 0; i < plan->n_tests; i++) {
         const rf_bench_test *test = &plan->tests[i];
-        uint64_t n = test->n_seqs * (uint64_t)rf_round_up(rf_bench_test_context(test), block);
+        uint64_t n = test->n_seqs * (uint64_t)rf_round_up(rf_bench_test_context(test) + 1, block);
         most = n > most ? n : most;
     }
+    most += (uint64_t)plan->max_seqs * block;
     return most < INT32_MAX ? (uint32_t)most : INT32_MAX;
+}
+
+/* ---- what the engine tells; on its thread -------------------------------------------------- */
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash_of(const float *row, size_t n) {
+    const uint8_t *bytes = (const uint8_t *)row;
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < n * sizeof *row; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    return hash;
+}
+
+/* The last row of the first sequence stays for its hash. */
+static void on_row(void *user, uint64_t id, uint32_t position, const float *logits,
+                   const float *hidden) {
+    rf_bench_run *run = user;
+    (void)hidden;
+    bool first = run->row_id == 0 || id < run->row_id;
+    if (position != run->row_position || !first || !logits)
+        return;
+    memcpy(run->row, logits, run->n_vocab * sizeof *run->row);
+    run->row_id = id;
+}
+
+static void on_step(void *user, const rf_step_report *report) {
+    rf_bench_run *run = user;
+    if (run->traces)
+        rf_bench_trace_step(run->trace, report->op_ns);
 }
 
 static rf_status bind(rf_bench_run *run, const rf_program *program, const rf_bench_plan *plan,
                       const rf_bench_setup *setup, rf_error *err) {
     enum { POOL_UNIT = 256 }; /* a multiple of every block */
-    rf_runner_options options = {.n_ctx = plan->n_ctx,
+    uint32_t n_batch = setup->n_batch < plan->n_ctx ? setup->n_batch : plan->n_ctx;
+    rf_engine_options options = {.n_ctx = plan->n_ctx + 1, /* the last token is not run */
                                  .kv_tokens = pool_tokens(plan, POOL_UNIT),
-                                 .batch_tokens =
-                                     run->n_batch > run->max_seqs ? run->n_batch : run->max_seqs,
+                                 .batch_tokens = n_batch,
                                  .max_seqs = run->max_seqs,
                                  .max_outputs = run->max_seqs,
                                  .type_k = setup->type_k,
-                                 .type_v = setup->type_v};
+                                 .type_v = setup->type_v,
+                                 .on_row = on_row,
+                                 .on_step = run->trace ? on_step : NULL,
+                                 .user = run,
+                                 .times_ops = run->trace != NULL};
     rf_backend *backend = NULL;
     RF_TRY(rf_session_backend(run->cli, setup->n_threads, &backend, err));
     rf_status status = check_memory(backend, program, &options, err);
     if (status == RF_OK) {
         if (!rf_opt_on(&run->cli->options, RF_OPT_QUIET))
             rf_progress_begin("loading");
-        status = rf_runner_create(backend, program, &options, rf_interrupt_progress, NULL,
-                                  &run->runner, err);
+        rf_interrupt_block(true);
+        status = rf_engine_create(backend, program, &options, rf_interrupt_progress, NULL,
+                                  &run->session.engine, err);
+        rf_interrupt_block(false);
         rf_progress_end();
     }
     if (status != RF_OK)
@@ -146,16 +187,13 @@ rf_status rf_bench_run_create(const rf_cli *cli, const rf_bench_model *model,
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the benchmark");
     *run = (rf_bench_run){.cli = cli,
                           .trace = trace,
-                          .n_batch = setup->n_batch < plan->n_ctx ? setup->n_batch : plan->n_ctx,
-                          .n_ctx = plan->n_ctx,
+                          .n_ctx = plan->n_ctx + 1,
                           .max_seqs = plan->max_seqs,
                           .n_vocab = program->n_vocab,
                           .n_reps = plan->n_reps};
     rf_status status = take_memory(run, err);
     if (status == RF_OK)
         status = bind(run, program, plan, setup, err);
-    for (uint32_t s = 0; status == RF_OK && s < run->max_seqs; s++)
-        status = rf_runner_open(run->runner, &run->seqs[s], err);
     if (status != RF_OK) {
         rf_bench_run_destroy(run);
         return status;
@@ -166,93 +204,85 @@ rf_status rf_bench_run_create(const rf_cli *cli, const rf_bench_model *model,
 
 /* ---- tests --------------------------------------------------------------------------------- */
 
-static const int32_t *tokens_at(const rf_bench_run *run, uint32_t s, uint32_t position) {
-    return run->tokens + (size_t)s * run->n_ctx + position;
+static rf_status take_event(void *user, const rf_event *event, bool *enough, rf_error *err) {
+    rf_bench_run *run = user;
+    (void)enough;
+    (void)err;
+    if (event->kind == RF_EVENT_FINISH && event->n_cached < run->n_cached)
+        run->n_cached = event->n_cached;
+    return RF_OK;
 }
 
-/* Appends to sequence s up to end; the last row's logits if wanted. */
-static rf_status prefill(rf_bench_run *run, uint32_t s, uint32_t end, rf_want want,
-                         const float **logits, rf_error *err) {
-    for (uint32_t at; (at = rf_runner_length(run->runner, run->seqs[s])) < end;) {
-        uint32_t n = end - at < run->n_batch ? end - at : run->n_batch;
-        rf_feed feed = {.seq = run->seqs[s],
-                        .tokens = tokens_at(run, s, at),
+/* All requests begin in the same step. */
+static rf_status run_requests(rf_bench_run *run, uint32_t n, rf_error *err) {
+    run->n_cached = UINT32_MAX;
+    run->row_id = 0;
+    return rf_session_run(&run->session, run->requests, n, take_event, run, err);
+}
+
+static rf_request request_of(const rf_bench_run *run, rf_request_kind kind, uint32_t s,
+                             uint32_t n) {
+    return (rf_request){.kind = kind,
+                        .tokens = run->tokens + (size_t)s * run->n_ctx,
                         .n_tokens = n,
-                        .want = at + n == end ? want : RF_WANT_NONE};
-        RF_TRY(rf_interrupt_check(err));
-        RF_TRY(rf_runner_step(run->runner, &feed, 1, logits, err));
-        if (run->traces)
-            RF_TRY(rf_bench_trace_step(run->trace, err));
-    }
-    return RF_OK;
+                        .salt = run->n_tests, /* other tests' prefixes are not these */
+                        .rows_from = n - 1};
 }
 
-static rf_status decode(rf_bench_run *run, uint32_t n_seqs, uint32_t n_gen, const float **logits,
-                        rf_error *err) {
-    for (uint32_t i = 0; i < n_gen; i++) {
-        for (uint32_t s = 0; s < n_seqs; s++) {
-            uint32_t at = rf_runner_length(run->runner, run->seqs[s]);
-            run->feeds[s] = (rf_feed){.seq = run->seqs[s],
-                                      .tokens = tokens_at(run, s, at),
-                                      .n_tokens = 1,
-                                      .want = RF_WANT_LAST};
-        }
-        RF_TRY(rf_interrupt_check(err));
-        RF_TRY(rf_runner_step(run->runner, run->feeds, n_seqs, logits, err));
-        if (run->traces)
-            RF_TRY(rf_bench_trace_step(run->trace, err));
-    }
-    return RF_OK;
-}
-
-/* Leaves n_depth tokens in each of the test's sequences and none in the others. */
+/* Leaves n_depth tokens of each of the test's sequences in the cache; they are there already unless
+ * another repetition needed their blocks. */
 static rf_status prepare(rf_bench_run *run, const rf_bench_test *test, rf_error *err) {
-    for (uint32_t s = 0; s < run->max_seqs; s++)
-        rf_runner_truncate(run->runner, run->seqs[s], s < test->n_seqs ? test->n_depth : 0);
-    for (uint32_t s = 0; s < test->n_seqs; s++) {
-        const float *unused;
-        RF_TRY(prefill(run, s, test->n_depth, RF_WANT_NONE, &unused, err));
+    run->row_position = UINT32_MAX;
+    for (uint32_t s = 0; s < test->n_seqs && test->n_depth > 0; s++) {
+        run->requests[0] = request_of(run, RF_REQUEST_ROWS, s, test->n_depth);
+        RF_TRY(run_requests(run, 1, err));
     }
     return RF_OK;
 }
 
-static rf_status run_once(rf_bench_run *run, const rf_bench_test *test, const float **logits,
+/* What is timed: a prompt's last row, or n_gen tokens from one on, in each of the sequences. */
+static rf_status run_once(rf_bench_run *run, const rf_bench_test *test, uint32_t variant,
                           rf_error *err) {
-    if (test->n_prompt)
-        return prefill(run, 0, test->n_depth + test->n_prompt, RF_WANT_LAST, logits, err);
-    return decode(run, test->n_seqs, test->n_gen, logits, err);
+    enum { SHORT_TAIL = 4 }; /* the cache does not copy a block for fewer tokens */
+    rf_sample_params greedy = rf_sample_params_default();
+    greedy.temp = 0;
+    uint32_t n = test->n_depth + (test->n_prompt ? test->n_prompt : 1);
+    for (uint32_t s = 0; s < test->n_seqs; s++) {
+        /* The first token behind what is cached is another one in each repetition, so that none of
+         * the others is. */
+        run->tokens[(size_t)s * run->n_ctx + test->n_depth] = (int32_t)(variant % run->n_vocab);
+        run->requests[s] = request_of(run, RF_REQUEST_ROWS, s, n);
+        if (test->n_prompt == 0) {
+            run->requests[s].kind = RF_REQUEST_GENERATE;
+            run->requests[s].n_new = test->n_gen;
+            run->requests[s].params = &greedy;
+        }
+    }
+    run->row_position = n - 1 + (test->n_gen > 0 ? test->n_gen - 1 : 0);
+    RF_TRY(run_requests(run, test->n_seqs, err));
+    if (run->n_cached > test->n_depth || run->n_cached + SHORT_TAIL <= test->n_depth)
+        return rf_fail(err, RF_ERR_INTERNAL, "%u tokens were cached, expected %u", run->n_cached,
+                       test->n_depth);
+    return RF_OK;
 }
 
 /* As llama-bench: the whole prompt, or one token. */
 static rf_status warm_up(rf_bench_run *run, const rf_bench_test *test, rf_error *err) {
-    const float *logits;
     rf_bench_test shorter = *test;
     shorter.n_gen = test->n_gen ? 1 : 0;
     RF_TRY(prepare(run, test, err));
-    return run_once(run, &shorter, &logits, err);
+    return run_once(run, &shorter, run->n_reps, err);
 }
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_of(const float *row, size_t n) {
-    const uint8_t *bytes = (const uint8_t *)row;
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < n * sizeof *row; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    return hash;
-}
-
-static rf_status time_it(rf_bench_run *run, const rf_bench_test *test, uint64_t *ns,
-                         const float **logits, rf_error *err) {
+static rf_status time_it(rf_bench_run *run, const rf_bench_test *test, uint32_t variant,
+                         uint64_t *ns, rf_error *err) {
     RF_TRY(prepare(run, test, err));
-    run->traces = run->trace != NULL;
-    if (run->traces) {
+    if (run->trace)
         rf_bench_trace_repetition(run->trace);
-        rf_runner_trace(run->runner, rf_bench_trace_buffer(run->trace));
-    }
+    run->traces = run->trace != NULL;
     uint64_t start = rf_clock_ns();
-    rf_status status = run_once(run, test, logits, err);
+    rf_status status = run_once(run, test, variant, err);
     *ns = rf_clock_ns() - start;
-    rf_runner_trace(run->runner, NULL);
     run->traces = false;
     return status;
 }
@@ -260,7 +290,7 @@ static rf_status time_it(rf_bench_run *run, const rf_bench_test *test, uint64_t 
 rf_status rf_bench_run_test(rf_bench_run *run, const rf_bench_test *test, const char *title,
                             rf_bench_result *result, rf_error *err) {
     bool quiet = rf_opt_on(&run->cli->options, RF_OPT_QUIET);
-    const float *logits = NULL;
+    run->n_tests++;
     if (rf_opt_on(&run->cli->options, RF_OPT_WARMUP)) {
         if (!quiet)
             rf_progress_line("%s: warming up", title);
@@ -271,10 +301,11 @@ rf_status rf_bench_run_test(rf_bench_run *run, const rf_bench_test *test, const 
     for (uint32_t r = 0; r < run->n_reps; r++) {
         if (!quiet)
             rf_progress_line("%s: %u of %u", title, r + 1, run->n_reps);
-        RF_TRY(time_it(run, test, &result->samples_ns[r], &logits, err));
+        /* The last one reads the same tokens whatever their number. */
+        RF_TRY(time_it(run, test, run->n_reps - 1 - r, &result->samples_ns[r], err));
     }
     rf_progress_end();
     result->n_reps = run->n_reps;
-    result->logits_hash = hash_of(logits, run->n_vocab);
+    result->logits_hash = hash_of(run->row, run->n_vocab);
     return RF_OK;
 }

@@ -12,10 +12,9 @@ enum { MAX_KEPT = 1024, MAX_GROUPS = 256, NAME_BYTES = 128 };
 
 struct rf_bench_trace {
     const rf_program *program; /* borrowed */
-    uint64_t *op_ns;           /* [n_ops + 1]: the step that runs */
     uint64_t *sums;            /* [n_ops]: of the test */
-    uint64_t *kept;            /* [n_kept][n_ops + 1]: of the last repetition */
-    uint32_t n_kept, n_room;
+    uint64_t *kept;            /* [MAX_KEPT][n_ops + 1]: of the last repetition */
+    uint32_t n_kept;
     rf_bench_group groups[MAX_GROUPS];
     size_t n_groups;
 };
@@ -24,10 +23,10 @@ rf_status rf_bench_trace_create(const rf_program *program, rf_bench_trace **out,
     rf_bench_trace *trace = rf_calloc(1, sizeof *trace);
     if (trace) {
         trace->program = program;
-        trace->op_ns = rf_calloc((size_t)program->n_ops + 1, sizeof(uint64_t));
+        trace->kept = rf_calloc(MAX_KEPT * ((size_t)program->n_ops + 1), sizeof(uint64_t));
         trace->sums = rf_calloc((size_t)program->n_ops + 1, sizeof(uint64_t));
     }
-    if (!trace || !trace->op_ns || !trace->sums) {
+    if (!trace || !trace->kept || !trace->sums) {
         rf_bench_trace_destroy(trace);
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the times of %u ops",
                        program->n_ops);
@@ -39,13 +38,10 @@ rf_status rf_bench_trace_create(const rf_program *program, rf_bench_trace **out,
 void rf_bench_trace_destroy(rf_bench_trace *trace) {
     if (!trace)
         return;
-    rf_free(trace->op_ns);
     rf_free(trace->sums);
     rf_free(trace->kept);
     rf_free(trace);
 }
-
-uint64_t *rf_bench_trace_buffer(rf_bench_trace *trace) { return trace->op_ns; }
 
 void rf_bench_trace_begin(rf_bench_trace *trace) {
     memset(trace->sums, 0, trace->program->n_ops * sizeof *trace->sums);
@@ -53,22 +49,12 @@ void rf_bench_trace_begin(rf_bench_trace *trace) {
 
 void rf_bench_trace_repetition(rf_bench_trace *trace) { trace->n_kept = 0; }
 
-rf_status rf_bench_trace_step(rf_bench_trace *trace, rf_error *err) {
+void rf_bench_trace_step(rf_bench_trace *trace, const uint64_t *op_ns) {
     size_t n = (size_t)trace->program->n_ops + 1;
     for (size_t i = 0; i + 1 < n; i++)
-        trace->sums[i] += trace->op_ns[i + 1] - trace->op_ns[i];
-    if (trace->n_kept == MAX_KEPT)
-        return RF_OK;
-    if (trace->n_kept == trace->n_room) {
-        uint32_t room = trace->n_room ? 2 * trace->n_room : 64;
-        uint64_t *kept = rf_realloc_array(trace->kept, room * n, sizeof *kept);
-        if (!kept)
-            return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the times of %u steps", room);
-        trace->kept = kept;
-        trace->n_room = room;
-    }
-    memcpy(trace->kept + trace->n_kept++ * n, trace->op_ns, n * sizeof *trace->kept);
-    return RF_OK;
+        trace->sums[i] += op_ns[i + 1] - op_ns[i];
+    if (trace->n_kept < MAX_KEPT)
+        memcpy(trace->kept + trace->n_kept++ * n, op_ns, n * sizeof *trace->kept);
 }
 
 /* ---- the table ----------------------------------------------------------------------------- */

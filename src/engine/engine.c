@@ -74,6 +74,7 @@ static rf_status take_memory(rf_engine *engine, rf_error *err) {
     RF_TRY(rf_span_arena_init(&client->spans, region_bytes, client->max_requests, err));
     client->requests = rf_calloc(client->max_requests, sizeof *client->requests);
     core->requests = rf_calloc(core->n_requests_max, sizeof *core->requests);
+    core->ends = rf_calloc(2 * (size_t)core->limits.max_seqs, sizeof *core->ends);
     engine->region = rf_alloc_aligned(RF_SPAN_ALIGN, region_bytes);
     engine->orders = make_ring(power_of_two(2 * client->max_requests), sizeof(rf_order));
     engine->notices = make_ring(power_of_two(2 * rf_core_most_notices(core) + client->max_requests),
@@ -85,7 +86,7 @@ static rf_status take_memory(rf_engine *engine, rf_error *err) {
     }
     if (core->options.times_ops)
         core->op_ns = rf_calloc((size_t)core->program->n_ops + 1, sizeof *core->op_ns);
-    if (!client->requests || !core->requests || !engine->region || !engine->orders ||
+    if (!client->requests || !core->requests || !core->ends || !engine->region || !engine->orders ||
         !engine->notices || !core->logits || !core->hidden ||
         (core->options.times_ops && !core->op_ns))
         return rf_fail(err, RF_ERR_NO_MEMORY,
@@ -109,6 +110,7 @@ static void release(rf_engine *engine) {
     rf_free_aligned(core->logits);
     rf_free_aligned(core->hidden);
     rf_free(core->op_ns);
+    rf_free(core->ends);
     rf_core_drafts_deinit(core);
     rf_core_constraints_deinit(core);
     if (engine->has_lock) {

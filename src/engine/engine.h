@@ -30,7 +30,8 @@ typedef struct rf_engine_counters {
     uint64_t last_step_ns; /* the last one */
 } rf_engine_counters;
 
-/* What a step was; all of it valid during the call. On the engine's thread. */
+/* What a step was; all of it valid during the call. On the engine's thread, before the events of
+ * requests that end with the step. */
 typedef struct rf_step_report {
     uint64_t start_ns, ns; /* rf_clock_ns when it was planned; until its results were taken */
     rf_status status;      /* RF_OK, or what the backend said: its requests have failed */

@@ -7,6 +7,10 @@
 #include "engine/engine_state.h"
 
 void rf_core_notify(rf_engine *engine, const rf_notice *notice) {
+    if (engine->core.in_step && notice->kind == RF_NOTICE_FINISH) {
+        engine->core.ends[engine->core.n_ends++] = *notice;
+        return;
+    }
     (void)rf_ring_push(engine->notices, notice); /* there is room: see take_orders and step */
     rf_bell_ring(&engine->client_bell);
 }

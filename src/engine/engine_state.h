@@ -72,6 +72,10 @@ typedef struct engine_core {
     uint64_t n_constrained;
     rf_engine_options options;
     rf_engine_counters counters;
+    /* Ends of the step that runs: they go out when its report and counters have. */
+    rf_notice *ends; /* owned: [2 * max_seqs] */
+    uint32_t n_ends;
+    bool in_step;
 } engine_core;
 
 typedef struct engine_client {

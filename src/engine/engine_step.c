@@ -247,8 +247,14 @@ static bool step_once(rf_engine *engine) {
 }
 
 bool rf_core_step(rf_engine *engine) {
+    engine_core *core = &engine->core;
+    core->in_step = true;
     rf_alloc_forbid(1);
     bool ran = step_once(engine);
     rf_alloc_forbid(0);
+    core->in_step = false;
+    for (uint32_t i = 0; i < core->n_ends; i++)
+        rf_core_notify(engine, &core->ends[i]);
+    core->n_ends = 0;
     return ran;
 }

@@ -1,4 +1,4 @@
-/* Block pool and tables: random operations against a plain model of them. */
+/* The block pool: random operations against a plain model of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,9 +9,9 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "kv/block_table.h"
+#include "kv/block_pool.h"
 
-enum { N_BLOCKS = 37, N_STEPS = 20000, N_TABLES = 5, MAX_BLOCKS = 16 };
+enum { N_BLOCKS = 37, N_STEPS = 20000 };
 
 static rf_block_pool *make_pool(uint32_t n) {
     rf_block_pool *pool = NULL;
@@ -87,72 +87,6 @@ static void test_random_references(void **state) {
     rf_block_pool_destroy(pool);
 }
 
-/* Every listed block is held once by exactly one table; what is passed reads -1. */
-static void check_tables(const rf_block_pool *pool, const rf_block_table *tables) {
-    uint32_t seen[N_BLOCKS] = {0}, n_held = 0;
-    for (int t = 0; t < N_TABLES; t++) {
-        const rf_block_table *table = &tables[t];
-        assert_true(table->n_passed <= table->n_blocks && table->n_blocks <= MAX_BLOCKS);
-        for (uint32_t i = 0; i < table->n_blocks; i++) {
-            if (i < table->n_passed) {
-                assert_int_equal(table->blocks[i], -1);
-                continue;
-            }
-            assert_in_range(table->blocks[i], 0, N_BLOCKS - 1);
-            assert_int_equal(seen[table->blocks[i]]++, 0);
-            assert_int_equal(rf_block_pool_refs(pool, table->blocks[i]), 1);
-            n_held++;
-        }
-    }
-    assert_int_equal(rf_block_pool_n_free(pool), N_BLOCKS - n_held);
-}
-
-static void test_random_tables(void **state) {
-    (void)state;
-    rf_rng rng = rf_rng_make(2, 0);
-    rf_error err = {0};
-    rf_block_pool *pool = make_pool(N_BLOCKS);
-    rf_block_table tables[N_TABLES];
-    for (int t = 0; t < N_TABLES; t++)
-        assert_int_equal(rf_block_table_init(&tables[t], MAX_BLOCKS, &err), RF_OK);
-    uint32_t n_refused = 0;
-    for (int i = 0; i < N_STEPS; i++) {
-        rf_block_table *table = &tables[rf_rng_below(&rng, N_TABLES)];
-        uint32_t n = rf_rng_below(&rng, MAX_BLOCKS + 3), before = table->n_blocks;
-        uint32_t n_free = rf_block_pool_n_free(pool), passed = table->n_passed;
-        switch (rf_rng_below(&rng, 3)) {
-        case 0:
-            if (rf_block_table_grow(table, pool, n)) {
-                assert_int_equal(table->n_blocks, n > before ? n : before);
-            } else {
-                assert_true(n > MAX_BLOCKS || n - before > n_free);
-                assert_int_equal(table->n_blocks, before);
-                assert_int_equal(rf_block_pool_n_free(pool), n_free);
-                n_refused++;
-            }
-            break;
-        case 1:
-            rf_block_table_shrink(table, pool, n);
-            assert_int_equal(table->n_blocks, n < before ? n : before);
-            break;
-        default: {
-            uint32_t n_given = rf_block_table_pass(table, pool, n);
-            assert_int_equal(rf_block_pool_n_free(pool), n_free + n_given);
-            assert_true(table->n_passed >= passed);
-        }
-        }
-        check_tables(pool, tables);
-    }
-    assert_true(n_refused > 100);
-    for (int t = 0; t < N_TABLES; t++) {
-        rf_block_table_shrink(&tables[t], pool, 0);
-        rf_block_table_deinit(&tables[t]);
-    }
-    assert_int_equal(rf_block_pool_n_free(pool), N_BLOCKS);
-    assert_true(rf_block_pool_is_sound(pool));
-    rf_block_pool_destroy(pool);
-}
-
 static void test_allocation_faults(void **state) {
     (void)state;
     size_t live = rf_alloc_live_bytes();
@@ -178,7 +112,6 @@ int main(void) {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_wrong_blocks),
         cmocka_unit_test(test_random_references),
-        cmocka_unit_test(test_random_tables),
         cmocka_unit_test(test_allocation_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
