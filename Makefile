@@ -105,6 +105,10 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJ) $(LIB)
 $(BUILD)/tests/real: $(BUILD)/tests/real.o $(TEST_LIB_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -lcmocka -llzma $(LDLIBS) -o $@
 
+# What requests cost each other on a real model: build/release/tests/serving MODEL.gguf
+$(BUILD)/tests/serving: $(BUILD)/tests/serving.o $(LIB)
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
+
 $(BUILD)/kcheck: $(KCHECK_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
 

@@ -108,6 +108,10 @@ static int32_t take_slot(rf_scheduler *sched, int32_t job, uint32_t choice, seq_
     sched_seq *s = &sched->seqs[seq];
     s->state = state;
     s->job = job;
+    s->id = sched->jobs[job].job.id;
+    s->arrived_ns = sched->jobs[job].arrived_ns;
+    s->tag = sched->jobs[job].job.tag;
+    s->n_new = sched->jobs[job].job.n_new;
     s->choice = choice;
     s->n_tokens = s->n_generated = s->n_drafts = 0;
     s->planned = false;

@@ -5,32 +5,59 @@
 
 /* ---- costs --------------------------------------------------------------------------------- */
 
-/* FEW_ROWS is the first try, and fewer read all the weights for little. After QUIET_STEPS steps
- * with rows of prompts, one without them shows again what decode rows alone cost. */
-enum { FEW_ROWS = 8, QUIET_STEPS = 64 };
+/*
+ * Rows of prompts cost what their number alone does not tell: the first of them reads all that
+ * stands before it in the cache, the others share most of that. So no cost of a row is kept, but
+ * the number of rows that last brought a step close to its target: a step that was too long lowers
+ * it, one that was short raises it. One slow step (another program had the processor) must not
+ * teach much: each change has a limit.
+ *
+ * After QUIET_STEPS steps with rows of prompts, one without them shows again what decode rows alone
+ * cost.
+ */
+enum { QUIET_STEPS = 64 };
+static const double fall_most = 0.5, rise_most = 1.25;
 
-static double blend(double mean, double sample, double share) {
-    return mean < 0 ? sample : mean + (sample - mean) * share;
+static double clamp(double x, double least, double most) {
+    return x < least ? least : x > most ? most : x;
+}
+
+static double target_of(const rf_scheduler *sched) {
+    double target = (double)sched->config.target_ns, quiet = sched->quiet_ns;
+    if (target == 0)
+        target = 2.5 * quiet;
+    return target > 1.25 * quiet ? target : 1.25 * quiet; /* prompts must end some day */
+}
+
+/* The mean follows low readings fast and high ones slowly. With more rows a step is longer, at most
+ * in proportion to them. */
+static void learn_quiet(rf_scheduler *sched, double ns, uint32_t n_decode) {
+    double *mean = &sched->quiet_ns, ratio = sched->n_quiet ? (double)n_decode / sched->n_quiet : 1;
+    sched->n_loud = 0;
+    sched->n_quiet = n_decode;
+    if (*mean < 0)
+        *mean = ns;
+    else if (ratio != 1)
+        *mean = clamp(ns, *mean * (ratio < 1 ? ratio : 1), *mean * (ratio > 1 ? ratio : 1));
+    else
+        *mean += ns < *mean ? (ns - *mean) / 4 : (clamp(ns, *mean, 1.5 * *mean) - *mean) / 8;
 }
 
 void rf_sched_learn(rf_scheduler *sched, uint64_t elapsed_ns) {
     const rf_step *step = &sched->step;
-    double ns = (double)elapsed_ns, n = (double)step->n_prefill;
-    if (step->n_draft > 0)
+    double ns = (double)elapsed_ns;
+    if (step->n_draft > 0 || step->n_decode == 0)
         return;
     if (step->n_prefill == 0) {
-        bool grown = sched->n_quiet != step->n_decode;
-        sched->quiet_ns = blend(sched->quiet_ns, ns, grown ? 0.5 : 0.125);
-        sched->n_quiet = step->n_decode;
-        sched->n_loud = 0;
+        learn_quiet(sched, ns, step->n_decode);
         return;
     }
     sched->n_loud++;
-    if (step->n_decode > 0)
-        sched->row_ns =
-            blend(sched->row_ns, ns > sched->quiet_ns ? (ns - sched->quiet_ns) / n : 0, 0.125);
-    else if (step->n_prefill >= FEW_ROWS)
-        sched->row_ns = blend(sched->row_ns, ns / n, 0.125);
+    double over = ns - sched->quiet_ns, room = target_of(sched) - sched->quiet_ns;
+    double change = over > 0 ? clamp(room / over, fall_most, rise_most) : rise_most;
+    if (change > 1 && step->n_prefill < (uint32_t)sched->prefill_rows)
+        return; /* it could have had more */
+    sched->prefill_rows = clamp(sched->prefill_rows * change, 1, sched->config.max_tokens);
 }
 
 uint32_t rf_sched_budget(const rf_scheduler *sched, uint32_t n_decode) {
@@ -39,17 +66,8 @@ uint32_t rf_sched_budget(const rf_scheduler *sched, uint32_t n_decode) {
         return most;
     if (sched->quiet_ns < 0 || sched->n_loud >= QUIET_STEPS || n_decode > 2 * sched->n_quiet)
         return 0;
-    double quiet = sched->quiet_ns, target = (double)sched->config.target_ns;
-    if (target == 0)
-        target = 2.5 * quiet;
-    if (target < 1.25 * quiet) /* prompts must end some day */
-        target = 1.25 * quiet;
-    double rows = sched->row_ns < 0    ? FEW_ROWS
-                  : sched->row_ns == 0 ? (double)most
-                                       : (target - quiet) / sched->row_ns;
-    if (rows < 1)
-        return 1;
-    return rows < most ? (uint32_t)rows : most;
+    uint32_t rows = (uint32_t)sched->prefill_rows;
+    return rows < most ? rows : most;
 }
 
 /* ---- results ------------------------------------------------------------------------------- */
@@ -80,7 +98,6 @@ static void fork_held(rf_scheduler *sched, const rf_step_sample *sample) {
 /* Drafts that came true lie behind the tokens already. */
 static void take_tokens(rf_scheduler *sched, rf_step_sample *sample) {
     sched_seq *s = &sched->seqs[sample->seq];
-    const rf_job *job = &sched->jobs[s->job].job;
     for (uint32_t i = 0; i < sample->n_tokens; i++)
         s->tokens[s->n_tokens++] = sample->tokens[i];
     s->n_generated += sample->n_tokens;
@@ -88,7 +105,7 @@ static void take_tokens(rf_scheduler *sched, rf_step_sample *sample) {
     s->rows_end = s->n_tokens;
     if (sample->stop)
         sample->finish = RF_FINISH_STOP;
-    else if (s->n_generated == job->n_new || s->n_tokens == sched->config.kv.max_context)
+    else if (s->n_generated == s->n_new || s->n_tokens == sched->config.kv.max_context)
         sample->finish = RF_FINISH_LENGTH;
 }
 
@@ -115,13 +132,13 @@ static void commit_rows(rf_scheduler *sched, rf_step_entry *entry) {
     rf_kv_cache_commit(sched->cache, entry->seq, s->tokens, n_rows);
     if (entry->n_outputs > 0)
         s->rows_next = entry->first_output_position + entry->n_outputs;
-    if (sched->jobs[s->job].job.n_new == 0 && rf_sched_rest(sched, entry->seq) == 0)
+    if (s->n_new == 0 && rf_sched_rest(sched, entry->seq) == 0)
         entry->finish = RF_FINISH_ROWS;
 }
 
 static void commit_samples(rf_scheduler *sched) {
     rf_step *step = &sched->step;
-    for (uint32_t i = 0; i < step->n_samples; i++)
+    for (uint32_t i = 0; sched->forks && i < step->n_samples; i++)
         if (step->entries[step->samples[i].entry].finish == RF_FINISH_NONE)
             fork_held(sched, &step->samples[i]);
     for (uint32_t i = 0; i < step->n_samples; i++) {

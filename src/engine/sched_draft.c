@@ -43,6 +43,7 @@ void rf_scheduler_propose(rf_scheduler *sched, int32_t seq, const int32_t *draft
     if (sched->in_step || s->state != SEQ_RUNNING || !rf_sched_decodes(sched, seq))
         return;
     s->n_drafts = least(n, most_drafts(sched, s));
+    sched->proposed = true;
     memcpy(s->tokens + s->n_tokens, drafts, s->n_drafts * sizeof *drafts);
 }
 

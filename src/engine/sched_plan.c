@@ -34,23 +34,27 @@ static void add_samples(rf_scheduler *sched, int32_t seq, uint32_t entry) {
     const sched_seq *s = &sched->seqs[seq];
     uint32_t n_drafts = sched->step.entries[entry].n_drafts;
     uint32_t output = (uint32_t)sched->step.batch.n_outputs - 1 - n_drafts;
-    const sched_job *j = &sched->jobs[s->job];
-    bool forks = s->n_generated == 0 && j->job.n_choices > 1;
+    bool forks = s->n_generated == 0 && sched->jobs[s->job].job.n_choices > 1;
+    sched->forks |= forks;
     for (int32_t at = forks ? 0 : seq; at < (int32_t)sched->config.kv.max_seqs; at++) {
         const sched_seq *other = &sched->seqs[at];
         bool belongs = at == seq || (other->state == SEQ_HELD && other->job == s->job);
-        if (belongs)
-            sched->step.samples[sched->step.n_samples++] =
-                (rf_step_sample){.job = j->job.id,
-                                 .tag = j->job.tag,
-                                 .entry = entry,
-                                 .output = output,
-                                 .seq = at,
-                                 .choice = other->choice,
-                                 .i_token = s->n_generated,
-                                 .drafts = s->tokens + s->n_tokens,
-                                 .n_drafts = n_drafts,
-                                 .n_tokens = 1};
+        if (belongs) {
+            /* field by field: a sample's tokens, most of it, need not be cleared */
+            rf_step_sample *sample = &sched->step.samples[sched->step.n_samples++];
+            sample->job = s->id;
+            sample->tag = s->tag;
+            sample->entry = entry;
+            sample->output = output;
+            sample->seq = at;
+            sample->choice = other->choice;
+            sample->i_token = s->n_generated;
+            sample->drafts = s->tokens + s->n_tokens;
+            sample->n_drafts = n_drafts;
+            sample->n_tokens = 1;
+            sample->stop = sample->failed = false;
+            sample->finish = RF_FINISH_NONE;
+        }
         if (!forks)
             return;
     }
@@ -65,10 +69,9 @@ static void add_rows(rf_scheduler *sched, int32_t seq, uint32_t n, uint32_t n_dr
     rf_batch *batch = &step->batch;
     uint32_t i_entry = (uint32_t)batch->n_seqs++, length = rf_kv_cache_length(sched->cache, seq);
     rf_step_entry *entry = &step->entries[i_entry];
-    const sched_job *j = &sched->jobs[s->job];
-    *entry = (rf_step_entry){.job = j->job.id,
-                             .arrived_ns = j->arrived_ns,
-                             .tag = j->job.tag,
+    *entry = (rf_step_entry){.job = s->id,
+                             .arrived_ns = s->arrived_ns,
+                             .tag = s->tag,
                              .seq = seq,
                              .first_row = (uint32_t)batch->n_tokens,
                              .n_rows = n,
@@ -88,7 +91,7 @@ static void add_rows(rf_scheduler *sched, int32_t seq, uint32_t n, uint32_t n_dr
     *(is_decode ? &step->n_decode : &step->n_prefill) += n - n_drafts;
     step->n_draft += n_drafts;
     s->planned = true;
-    if (length + n - n_drafts == s->n_tokens && sched->jobs[s->job].job.n_new > 0)
+    if (length + n - n_drafts == s->n_tokens && s->n_new > 0)
         add_samples(sched, seq, i_entry);
 }
 
@@ -128,6 +131,8 @@ static uint32_t chunk(const rf_scheduler *sched, int32_t seq, uint32_t budget) {
 }
 
 static void plan_prefill(rf_scheduler *sched, uint32_t budget) {
+    if (sched->n_running == (uint32_t)sched->step.batch.n_seqs) /* all of them decode */
+        return;
     for (uint32_t i = 0; i < sched->n_running && budget > 0;) {
         int32_t seq = sched->running[i];
         bool decodes = sched->seqs[seq].planned || rf_sched_decodes(sched, seq);
@@ -167,6 +172,7 @@ static void clear(rf_scheduler *sched) {
                              .output_rows = sched->output_rows,
                              .block_tables = sched->block_tables};
     step->n_samples = step->n_decode = step->n_draft = step->n_prefill = 0;
+    sched->forks = false;
     for (uint32_t i = 0; i < sched->n_running; i++)
         sched->seqs[sched->running[i]].planned = sched->seqs[sched->running[i]].began = false;
     sched->seq_start[0] = 0;
@@ -187,8 +193,9 @@ bool rf_scheduler_plan(rf_scheduler *sched, rf_step **step) {
     plan_rows(sched, rf_sched_budget(sched, n_decoding(sched)));
     if (sched->step.batch.n_seqs == 0) /* those that decode had to pause */
         plan_rows(sched, rf_sched_budget(sched, 0));
-    for (uint32_t i = 0; i < sched->n_running; i++)
+    for (uint32_t i = 0; sched->proposed && i < sched->n_running; i++)
         sched->seqs[sched->running[i]].n_drafts = 0;
+    sched->proposed = false;
     if (sched->step.batch.n_seqs == 0)
         return false;
     fill_tables(sched);

@@ -24,7 +24,9 @@ typedef enum seq_state {
 
 typedef struct sched_seq {
     seq_state state;
-    int32_t job; /* index into jobs */
+    int32_t job; /* index into jobs; what each step asks of it is here too: */
+    uint32_t tag, n_new;
+    uint64_t id, arrived_ns;
     uint32_t choice;
     int32_t *tokens; /* [max_context]: prompt and what was generated */
     uint32_t n_tokens, n_generated;
@@ -40,6 +42,8 @@ typedef struct sched_wait {
     uint32_t serial, n_tokens;
 } sched_wait;
 
+enum { RF_SCHED_FIRST_ROWS = 4 }; /* of prompts beside decode rows: the first try */
+
 struct rf_scheduler {
     rf_sched_config config;
     rf_kv_cache *cache;
@@ -49,15 +53,16 @@ struct rf_scheduler {
     int32_t first, last; /* the queue by urgency */
     uint32_t n_waiting;
     uint64_t n_waiting_tokens, n_arrived;
-    sched_seq *seqs;   /* [max_seqs] */
-    int32_t *tokens;   /* [max_seqs][max_context] */
-    sched_wait *waits; /* [n_jobs_max] for queued jobs, then [max_seqs] for paused sequences */
+    sched_seq *seqs;     /* [max_seqs] */
+    int32_t *tokens;     /* [max_seqs][token_stride] */
+    size_t token_stride; /* max_context at least; an odd number of cache lines */
+    sched_wait *waits;   /* [n_jobs_max] for queued jobs, then [max_seqs] for paused sequences */
     uint32_t n_free_seqs;
     int32_t *running, *paused; /* [max_seqs] by urgency */
     uint32_t n_running, n_paused;
-    /* What steps cost, in nanoseconds; negative: not known yet. */
+    /* What steps cost; negative: not known yet. See sched_commit.c. */
     double quiet_ns;              /* decode rows alone, last n_quiet of them */
-    double row_ns;                /* each row of a prompt besides */
+    double prefill_rows;          /* rows of prompts that bring a step to its target; at least 1 */
     uint32_t n_quiet;             /* decode rows of the last step without others */
     uint32_t n_loud;              /* steps with rows of prompts since then */
     uint64_t released_at_failure; /* the cache's counter when the head did not fit */
@@ -65,6 +70,8 @@ struct rf_scheduler {
     rf_sched_counters counters;
     /* The step. */
     bool in_step;
+    bool proposed; /* drafts since the last plan */
+    bool forks;    /* some job's choices begin with it */
     rf_step step;
     uint32_t max_blocks;
     int32_t *rows_tokens, *rows_positions; /* [max_tokens] */

@@ -24,7 +24,8 @@ static rf_status check(const rf_sched_config *config, rf_error *err) {
 static bool take_memory(rf_scheduler *sched) {
     const rf_kv_config *kv = &sched->config.kv;
     size_t n_seqs = kv->max_seqs, n_tokens, n_tables;
-    if (!rf_mul_size(n_seqs, kv->max_context, &n_tokens) ||
+    sched->token_stride = ((size_t)kv->max_context + 15) / 16 * 16 | 16;
+    if (!rf_mul_size(n_seqs, sched->token_stride, &n_tokens) ||
         !rf_mul_size(n_seqs * kv->n_groups, sched->max_blocks, &n_tables))
         return false;
     sched->jobs = rf_calloc(sched->n_jobs_max, sizeof *sched->jobs);
@@ -49,10 +50,11 @@ static void clear(rf_scheduler *sched) {
     sched->first = sched->last = sched->failed_head = -1;
     for (uint32_t i = 0; i < sched->n_jobs_max; i++)
         sched->jobs[i].next = i + 1 < sched->n_jobs_max ? (int32_t)i + 1 : -1;
-    sched->quiet_ns = sched->row_ns = -1;
+    sched->quiet_ns = -1;
+    sched->prefill_rows = RF_SCHED_FIRST_ROWS;
     sched->n_free_seqs = sched->config.kv.max_seqs;
     for (uint32_t s = 0; s < sched->n_free_seqs; s++)
-        sched->seqs[s].tokens = sched->tokens + (size_t)s * sched->config.kv.max_context;
+        sched->seqs[s].tokens = sched->tokens + s * sched->token_stride;
 }
 
 rf_status rf_scheduler_create(const rf_sched_config *config, rf_scheduler **out, rf_error *err) {

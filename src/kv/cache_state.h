@@ -19,12 +19,15 @@ typedef struct kv_seq {
 struct rf_kv_cache {
     rf_kv_config config;
     uint32_t max_blocks; /* of a sequence */
+    uint32_t row_stride; /* entries from one table to the next: an odd number of cache lines, so
+                            that the same entry of many tables does not fall into few sets */
     bool all_windowed;   /* no group keeps everything */
+    bool any_windowed;
     rf_block_pool *pools[RF_KV_GROUPS];
     rf_prefix_tree *tree;
     uint32_t n_seqs;    /* max_seqs and one more, for what is moved in */
     kv_seq *seqs;       /* [n_seqs] */
-    int32_t *tables;    /* [n_seqs][n_groups][max_blocks] */
+    int32_t *tables;    /* [n_seqs][n_groups][row_stride] */
     rf_kv_copy *copies; /* [max_copies] */
     uint32_t n_copies, max_copies;
     rf_kv_counters counters;
@@ -32,7 +35,7 @@ struct rf_kv_cache {
 
 static inline int32_t *rf_kv_row(const rf_kv_cache *cache, int32_t seq, uint32_t group) {
     return cache->tables +
-           ((size_t)seq * cache->config.n_groups + group) * (size_t)cache->max_blocks;
+           ((size_t)seq * cache->config.n_groups + group) * (size_t)cache->row_stride;
 }
 
 /* First block that a row at `position` sees in a group. */

@@ -34,7 +34,7 @@ static rf_status take_memory(rf_kv_cache *cache, rf_error *err) {
     cache->n_seqs = config->max_seqs + 1;
     cache->seqs = rf_calloc(cache->n_seqs, sizeof *cache->seqs);
     cache->copies = rf_calloc(cache->max_copies, sizeof *cache->copies);
-    if (rf_mul_size((size_t)cache->n_seqs * config->n_groups, cache->max_blocks, &n_entries))
+    if (rf_mul_size((size_t)cache->n_seqs * config->n_groups, cache->row_stride, &n_entries))
         cache->tables = rf_calloc(n_entries, sizeof *cache->tables);
     if (!cache->seqs || !cache->copies || !cache->tables)
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for %u sequences of %u cache blocks",
@@ -50,9 +50,12 @@ rf_status rf_kv_cache_create(const rf_kv_config *config, rf_kv_cache **out, rf_e
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the cache");
     cache->config = *config;
     cache->max_blocks = (uint32_t)rf_ceil_div(config->max_context, config->block_tokens);
+    cache->row_stride = (cache->max_blocks + 15) / 16 * 16 | 16;
     cache->all_windowed = true;
-    for (uint32_t g = 0; g < config->n_groups; g++)
+    for (uint32_t g = 0; g < config->n_groups; g++) {
         cache->all_windowed &= config->windows[g] != 0;
+        cache->any_windowed |= config->windows[g] != 0;
+    }
     rf_status status = take_memory(cache, err);
     if (status != RF_OK)
         rf_kv_cache_destroy(cache);
@@ -202,6 +205,10 @@ bool rf_kv_cache_reserve(rf_kv_cache *cache, int32_t seq, uint32_t n) {
     kv_seq *s = &cache->seqs[seq];
     if (n > cache->config.max_context - s->length)
         return false;
+    /* Most rows go on in a block that the sequence has and that is its own. */
+    if (s->owns_tail && !cache->any_windowed &&
+        (uint64_t)s->n_blocks * cache->config.block_tokens >= (uint64_t)s->length + n)
+        return true;
     pass(cache, seq);
     uint32_t end = (uint32_t)rf_ceil_div((size_t)s->length + n, cache->config.block_tokens);
     uint32_t more = end > s->n_blocks ? end - s->n_blocks : 0;
@@ -228,8 +235,25 @@ bool rf_kv_cache_reserve(rf_kv_cache *cache, int32_t seq, uint32_t n) {
     return true;
 }
 
+/* Most commits: a few rows behind others in a block whose node is the sequence's own and does not
+ * become full. */
+static bool commit_inside(rf_kv_cache *cache, kv_seq *s, const int32_t *tokens, uint32_t n) {
+    uint32_t size = cache->config.block_tokens, i = s->length / size, used = s->length - i * size;
+    if (!s->owns_tail || used == 0 || used + n >= size || s->n_blocks != i + 1)
+        return false;
+    if (s->node >= 0) {
+        if (s->n_known != i + 1 || rf_prefix_tree_at(cache->tree, s->node)->n_tokens != used)
+            return false;
+        rf_prefix_tree_append(cache->tree, s->node, tokens + s->length, n);
+    }
+    s->length += n;
+    return true;
+}
+
 void rf_kv_cache_commit(rf_kv_cache *cache, int32_t seq, const int32_t *tokens, uint32_t n) {
     kv_seq *s = &cache->seqs[seq];
+    if (commit_inside(cache, s, tokens, n))
+        return;
     uint32_t size = cache->config.block_tokens, end = s->length + n;
     while (s->length < end) {
         uint32_t i = s->length / size;
