@@ -167,7 +167,10 @@ int32_t rf_prefix_tree_add(rf_prefix_tree *tree, int32_t parent, uint64_t salt) 
 
 void rf_prefix_tree_append(rf_prefix_tree *tree, int32_t i, const int32_t *tokens, uint32_t n) {
     rf_prefix_node *node = &tree->nodes[i];
-    memcpy(tokens_of(tree, i) + node->n_tokens, tokens, n * sizeof *tokens);
+    if (n == 1)
+        tokens_of(tree, i)[node->n_tokens] = *tokens;
+    else
+        memcpy(tokens_of(tree, i) + node->n_tokens, tokens, n * sizeof *tokens);
     node->n_tokens += n;
     if (n == 0 || node->n_tokens < tree->block_tokens)
         return;
