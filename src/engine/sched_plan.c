@@ -104,8 +104,8 @@ static uint32_t n_decoding(const rf_scheduler *sched) {
 
 /* Steps with rows of prompts, and those that show what decode rows alone cost, have no drafts. */
 static void plan_decode(rf_scheduler *sched, uint32_t budget) {
-    uint32_t n_left = n_decoding(sched);
-    bool drafts = budget > 0 && n_left == sched->n_running;
+    uint32_t n_left = sched->proposed ? n_decoding(sched) : 0; /* who else needs a row */
+    bool drafts = sched->proposed && budget > 0 && n_left == sched->n_running;
     for (uint32_t i = 0; i < sched->n_running;) {
         int32_t seq = sched->running[i];
         bool decodes = rf_sched_decodes(sched, seq);
@@ -164,7 +164,9 @@ static void fill_tables(rf_scheduler *sched) {
     step->batch.table_stride = (int32_t)stride;
 }
 
-static void clear(rf_scheduler *sched) {
+/* Begins an empty step; returns how many sequences' next rows are decode rows. */
+static uint32_t clear(rf_scheduler *sched) {
+    uint32_t n = 0;
     rf_step *step = &sched->step;
     step->batch = (rf_batch){.tokens = sched->rows_tokens,
                              .positions = sched->rows_positions,
@@ -173,12 +175,17 @@ static void clear(rf_scheduler *sched) {
                              .block_tables = sched->block_tables};
     step->n_samples = step->n_decode = step->n_draft = step->n_prefill = 0;
     sched->forks = false;
-    for (uint32_t i = 0; i < sched->n_running; i++)
-        sched->seqs[sched->running[i]].planned = sched->seqs[sched->running[i]].began = false;
+    for (uint32_t i = 0; i < sched->n_running; i++) {
+        int32_t seq = sched->running[i];
+        sched->seqs[seq].planned = sched->seqs[seq].began = false;
+        n += rf_sched_decodes(sched, seq);
+    }
     sched->seq_start[0] = 0;
+    return n;
 }
 
-static void plan_rows(rf_scheduler *sched, uint32_t budget) {
+static void plan_rows(rf_scheduler *sched, uint32_t n_decode) {
+    uint32_t budget = rf_sched_budget(sched, n_decode);
     sched->counters.prefill_budget = budget;
     rf_sched_admit(sched, budget);
     plan_decode(sched, budget);
@@ -189,10 +196,9 @@ bool rf_scheduler_plan(rf_scheduler *sched, rf_step **step) {
     *step = NULL;
     if (sched->n_jobs == 0)
         return false;
-    clear(sched);
-    plan_rows(sched, rf_sched_budget(sched, n_decoding(sched)));
+    plan_rows(sched, clear(sched));
     if (sched->step.batch.n_seqs == 0) /* those that decode had to pause */
-        plan_rows(sched, rf_sched_budget(sched, 0));
+        plan_rows(sched, 0);
     for (uint32_t i = 0; sched->proposed && i < sched->n_running; i++)
         sched->seqs[sched->running[i]].n_drafts = 0;
     sched->proposed = false;
