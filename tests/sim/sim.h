@@ -13,6 +13,16 @@
 enum { SIM_MAX_EVENTS = 256, SIM_TEXT_BYTES = 256 };
 enum { SIM_SUBMIT, SIM_CANCEL, SIM_CRASH };
 
+/* Planted: what the scheduler would do if it had such an error; each must be found and shrunk. */
+enum {
+    SIM_FAULT_NONE,
+    SIM_FAULT_COPY,  /* forgets a block that must be copied before it is written */
+    SIM_FAULT_TABLE, /* gives a sequence its neighbour's blocks */
+    SIM_FAULT_FREE,  /* loses a job that was cancelled */
+    SIM_FAULT_ORDER, /* plans differ from run to run */
+    SIM_FAULT_COUNT
+};
+
 typedef struct sim_event {
 #define SIM_EVENT(name, least, most) uint64_t name;
 #include "tests/sim/sim_fields.def"
@@ -37,6 +47,8 @@ void sim_make(uint64_t seed, sim_scenario *out);
 void sim_print(FILE *file, const sim_scenario *scenario);
 bool sim_parse(FILE *file, sim_scenario *out); /* false, and a message, for a line it cannot read */
 void sim_run(const sim_scenario *scenario, sim_outcome *out);
+/* Runs it twice: the order of everything must be the same. */
+bool sim_fails(const sim_scenario *scenario, sim_outcome *out);
 /* The smallest scenario found that still fails. */
 void sim_shrink(sim_scenario *scenario);
 

@@ -4,33 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/scheduler.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_state.h"
 
-enum { MAX_CHOICES = 16, MAX_CONTEXT = 128, NO_JOB = -1 };
+static uint64_t n_runs; /* of scenarios, for SIM_FAULT_ORDER */
 
-typedef struct request {
-    const sim_event *event;
-    bool accepted;
-    uint32_t n_ended, rows_next;
-    uint32_t n_got[MAX_CHOICES]; /* tokens */
-    bool ended[MAX_CHOICES];
-    int32_t prompt[MAX_CONTEXT];
-    int32_t got[MAX_CHOICES][MAX_CONTEXT];
-} request;
-
-typedef struct run {
-    const sim_scenario *scenario;
-    sim_outcome *outcome;
-    rf_scheduler *sched;
-    uint64_t *stored[2]; /* [n_blocks][block_tokens]: hash of the prefix that lies there */
-    request *requests;   /* one an event */
-    uint64_t now_us;
-    bool crash;
-} run;
-
-static void wrong(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void wrong(run *r, const char *format, ...) {
+void sim_wrong(run *r, const char *format, ...) {
     if (r->outcome->failed)
         return;
     va_list args;
@@ -48,7 +26,7 @@ static uint64_t window_of(const sim_scenario *s, uint32_t group) {
     return group ? s->window1 : s->window0;
 }
 
-static request *request_of(run *r, uint64_t job) {
+static request *request_of(const run *r, uint64_t job) {
     for (uint32_t i = 0; i < r->scenario->n_events; i++) {
         const sim_event *e = &r->scenario->events[i];
         if (e->kind == SIM_SUBMIT && e->id == job && r->requests[i].accepted)
@@ -67,6 +45,18 @@ static void end_all(request *q) {
 
 /* ---- events -------------------------------------------------------------------------------- */
 
+/* As a beam does: the prompt begins with another's and all that it has generated so far. */
+static void follow(const run *r, request *q, const sim_event *e) {
+    const request *other = e->follows ? request_of(r, e->follows - 1) : NULL;
+    for (uint32_t t = 0; other && t < e->n_tokens; t++) {
+        uint32_t n = (uint32_t)other->event->n_tokens;
+        if (t < n)
+            q->prompt[t] = other->prompt[t];
+        else if (t - n < other->n_got[0])
+            q->prompt[t] = other->got[0][t - n];
+    }
+}
+
 static void submit(run *r, uint32_t i) {
     const sim_event *e = &r->scenario->events[i];
     request *q = &r->requests[i];
@@ -74,7 +64,10 @@ static void submit(run *r, uint32_t i) {
         return;
     for (uint32_t t = 0; t < e->n_tokens; t++)
         q->prompt[t] = sim_prompt_token(r->scenario, e, t);
+    follow(r, q, e);
     q->event = e;
+    q->place = i;
+    q->urgency = (int64_t)(r->now_us * 1000) - (int64_t)e->priority * AGING_NS;
     q->rows_next = (uint32_t)e->rows_from;
     rf_job job = {.id = e->id,
                   .tokens = q->prompt,
@@ -93,9 +86,11 @@ static void submit(run *r, uint32_t i) {
 
 static void cancel(run *r, uint64_t id) {
     request *q = request_of(r, id);
-    bool alive = q && q->n_ended < n_choices(q), found = rf_scheduler_cancel(r->sched, id);
+    bool lost = r->scenario->fault == SIM_FAULT_FREE && id % 2;
+    bool alive = q && q->n_ended < n_choices(q), found = !lost && rf_scheduler_cancel(r->sched, id);
     if (found != alive)
-        wrong(r, "cancel of job %llu: found %d, alive %d", (unsigned long long)id, found, alive);
+        sim_wrong(r, "cancel of job %llu: found %d, alive %d", (unsigned long long)id, found,
+                  alive);
     if (found)
         end_all(q);
 }
@@ -119,7 +114,8 @@ static uint64_t *place(run *r, uint32_t group, int32_t block, uint32_t position)
 
 static void copy_blocks(run *r, const rf_step *step) {
     uint64_t size = r->scenario->block_tokens;
-    for (uint32_t i = 0; i < step->n_copies; i++) {
+    uint32_t n = step->n_copies;
+    for (uint32_t i = 0; i < (r->scenario->fault == SIM_FAULT_COPY && n > 0 ? n - 1 : n); i++) {
         const rf_kv_copy *c = &step->copies[i];
         memcpy(place(r, c->group, c->to, 0), place(r, c->group, c->from, 0),
                size * sizeof(uint64_t));
@@ -133,19 +129,21 @@ static void see(run *r, const rf_step *step, uint32_t entry, uint32_t group, uin
     uint32_t from = window && position + 1 > window ? position + 1 - (uint32_t)window : 0;
     const int32_t *table =
         b->block_tables + (size_t)(group * (uint32_t)b->n_seqs + entry) * (size_t)b->table_stride;
+    if (r->scenario->fault == SIM_FAULT_TABLE && entry > 0)
+        table -= b->table_stride;
     for (uint32_t p = from; p <= position; p++) {
         uint64_t i = p / r->scenario->block_tokens;
         if (i >= (uint64_t)b->table_stride || table[i] < 0 ||
             (uint64_t)table[i] >= blocks_of(r->scenario, group)) {
-            wrong(r, "position %u of entry %u has no block in group %u", p, entry, group);
+            sim_wrong(r, "position %u of entry %u has no block in group %u", p, entry, group);
             return;
         }
         uint64_t *at = place(r, group, table[i], p);
         if (p == position)
             *at = prefix[p];
         else if (*at != prefix[p])
-            wrong(r, "position %u of entry %u, group %u: another prefix lies in block %d", p, entry,
-                  group, table[i]);
+            sim_wrong(r, "position %u of entry %u, group %u: another prefix lies in block %d", p,
+                      entry, group, table[i]);
     }
 }
 
@@ -159,7 +157,7 @@ static uint32_t prefixes(run *r, const rf_step_entry *entry, uint64_t *out) {
         out[i] = hash = sim_mix(hash, (uint64_t)tokens[i]);
     if (!q || n < q->event->n_tokens ||
         memcmp(tokens, q->prompt, q->event->n_tokens * sizeof *tokens) != 0)
-        wrong(r, "job %llu: not its prompt", (unsigned long long)entry->job);
+        sim_wrong(r, "job %llu: not its prompt", (unsigned long long)entry->job);
     return n;
 }
 
@@ -169,8 +167,8 @@ static void check_outputs(run *r, const rf_step_entry *entry) {
         return;
     bool prompt = entry->first_output_position < q->event->n_tokens;
     if (prompt && entry->first_output_position != q->rows_next)
-        wrong(r, "job %llu: results from row %u, expected %u", (unsigned long long)entry->job,
-              entry->first_output_position, q->rows_next);
+        sim_wrong(r, "job %llu: results from row %u, expected %u", (unsigned long long)entry->job,
+                  entry->first_output_position, q->rows_next);
     if (prompt)
         q->rows_next = entry->first_output_position + entry->n_outputs;
 }
@@ -187,7 +185,7 @@ static void run_rows(run *r, const rf_step *step) {
             if (p >= n && p < n + entry->n_drafts && p < MAX_CONTEXT)
                 prefix[p] = sim_mix(prefix[p - 1], (uint64_t)b->tokens[row]);
             else if (p >= n) {
-                wrong(r, "row %u of entry %u: position %u of %u tokens", row, i, p, n);
+                sim_wrong(r, "row %u of entry %u: position %u of %u tokens", row, i, p, n);
                 return;
             }
             for (uint32_t g = 0; g < r->scenario->n_groups; g++)
@@ -216,7 +214,8 @@ static void propose(run *r) {
         uint32_t n = (uint32_t)(luck % (r->scenario->max_drafts + 1));
         if (!q || place.n_tokens + place.n_most >= r->scenario->max_context ||
             q->n_got[place.choice] + place.n_most + 1 > q->event->n_new)
-            wrong(r, "job %llu: room for %u drafts", (unsigned long long)place.job, place.n_most);
+            sim_wrong(r, "job %llu: room for %u drafts", (unsigned long long)place.job,
+                      place.n_most);
         for (uint32_t t = 0; t < place.n_tokens; t++)
             hash = sim_mix(hash, (uint64_t)place.tokens[t]);
         for (uint32_t t = 0; t < n && t < RF_DRAFTS_MAX; t++) {
@@ -237,13 +236,13 @@ static void answer(run *r, rf_step *step, rf_step_sample *sample) {
     uint32_t n = prefixes(r, entry, prefix), c = sample->choice;
     if (!q || c >= n_choices(q) || q->ended[c] || sample->i_token != q->n_got[c] ||
         n != q->event->n_tokens + q->n_got[c]) {
-        wrong(r, "job %llu: a sample out of order", (unsigned long long)sample->job);
+        sim_wrong(r, "job %llu: a sample out of order", (unsigned long long)sample->job);
         return;
     }
     const int32_t *tokens = rf_scheduler_tokens(r->sched, entry->seq, &n);
     if (memcmp(tokens + q->event->n_tokens, q->got[c], q->n_got[c] * sizeof *tokens) != 0)
-        wrong(r, "job %llu, choice %u: its tokens have changed", (unsigned long long)sample->job,
-              c);
+        sim_wrong(r, "job %llu, choice %u: its tokens have changed",
+                  (unsigned long long)sample->job, c);
     uint64_t hash = prefix[n - 1];
     for (uint32_t i = 0; i <= sample->n_drafts; i++) {
         int32_t token = next_token(r, hash, c, &sample->stop);
@@ -266,7 +265,7 @@ static void take_ends(run *r, const rf_step *step) {
         bool last = sample->stop || q->n_got[sample->choice] == q->event->n_new;
         bool failed = step->entries[sample->entry].finish == RF_FINISH_FAILED;
         if (!failed && last != (sample->finish != RF_FINISH_NONE))
-            wrong(r, "job %llu: finish %d", (unsigned long long)sample->job, sample->finish);
+            sim_wrong(r, "job %llu: finish %d", (unsigned long long)sample->job, sample->finish);
         if (sample->finish == RF_FINISH_NONE)
             continue;
         q->ended[sample->choice] = true;
@@ -276,7 +275,7 @@ static void take_ends(run *r, const rf_step *step) {
         const rf_step_entry *entry = &step->entries[i];
         request *q = request_of(r, entry->job);
         if (entry->finish == RF_FINISH_ROWS && q->rows_next != q->event->n_tokens)
-            wrong(r, "job %llu ended without its rows", (unsigned long long)entry->job);
+            sim_wrong(r, "job %llu ended without its rows", (unsigned long long)entry->job);
         if (entry->finish != RF_FINISH_NONE)
             end_all(q);
     }
@@ -288,12 +287,16 @@ static void check_plan(run *r, const rf_step *step) {
         (uint64_t)b->n_outputs > r->scenario->max_outputs ||
         (uint32_t)b->n_tokens != step->n_decode + step->n_draft + step->n_prefill ||
         (step->n_draft > 0 && step->n_prefill > 0))
-        wrong(r, "a step of %d rows with %d results", b->n_tokens, b->n_outputs);
+        sim_wrong(r, "a step of %d rows with %d results", b->n_tokens, b->n_outputs);
+    if (r->scenario->fault == SIM_FAULT_ORDER)
+        r->outcome->trace = sim_mix(r->outcome->trace, n_runs);
+    for (int32_t i = 0; i < b->n_seqs; i++)
+        sim_check_turn(r, request_of(r, step->entries[i].job));
     for (uint32_t i = 0; i < step->n_copies; i++)
         r->outcome->trace = sim_mix(r->outcome->trace, (uint64_t)step->copies[i].to);
     for (int32_t i = 1; i < b->n_outputs; i++)
         if (b->output_rows[i] <= b->output_rows[i - 1])
-            wrong(r, "output rows do not rise");
+            sim_wrong(r, "output rows do not rise");
 }
 
 static void one_step(run *r, rf_step *step) {
@@ -338,26 +341,26 @@ static void drive(run *r) {
         if (planned)
             one_step(r, step);
         else if (rf_scheduler_n_jobs(r->sched) > 0)
-            wrong(r, "%u jobs are left and nothing runs", rf_scheduler_n_jobs(r->sched));
+            sim_wrong(r, "%u jobs are left and nothing runs", rf_scheduler_n_jobs(r->sched));
         else if (next == s->n_events)
             break;
         else
             r->now_us = s->events[next].at_us;
         if (!r->outcome->failed && !rf_scheduler_is_sound(r->sched))
-            wrong(r, "the scheduler's books do not agree after step %llu",
-                  (unsigned long long)r->outcome->n_steps);
+            sim_wrong(r, "the scheduler's books do not agree after step %llu",
+                      (unsigned long long)r->outcome->n_steps);
         if (++r->outcome->n_steps > most)
-            wrong(r, "no end after %llu steps", (unsigned long long)most);
+            sim_wrong(r, "no end after %llu steps", (unsigned long long)most);
     }
     for (uint32_t i = 0; i < s->n_events && !r->outcome->failed; i++) {
         const request *q = &r->requests[i];
         if (q->accepted && q->n_ended != n_choices(q))
-            wrong(r, "job %llu: %u of %u choices have ended", (unsigned long long)q->event->id,
-                  q->n_ended, n_choices(q));
+            sim_wrong(r, "job %llu: %u of %u choices have ended", (unsigned long long)q->event->id,
+                      q->n_ended, n_choices(q));
     }
     for (uint32_t g = 0; g < s->n_groups && !r->outcome->failed; g++)
         if (rf_kv_cache_available(rf_scheduler_cache(r->sched), g) != blocks_of(s, g))
-            wrong(r, "blocks of group %u are lost", g);
+            sim_wrong(r, "blocks of group %u are lost", g);
 }
 
 static rf_sched_config config_of(const sim_scenario *s) {
@@ -372,11 +375,12 @@ static rf_sched_config config_of(const sim_scenario *s) {
                              .max_outputs = (uint32_t)s->max_outputs,
                              .max_waiting = (uint32_t)s->max_waiting,
                              .max_waiting_tokens = s->max_waiting_tokens,
-                             .aging_ns = 10000000};
+                             .aging_ns = AGING_NS};
 }
 
 void sim_run(const sim_scenario *scenario, sim_outcome *out) {
     memset(out, 0, sizeof *out);
+    n_runs++;
     run r = {.scenario = scenario, .outcome = out};
     if (scenario->n_groups > 2 || scenario->max_context > MAX_CONTEXT)
         return;

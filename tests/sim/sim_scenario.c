@@ -94,6 +94,7 @@ static sim_event make_event(rf_rng *rng, const sim_scenario *s, uint64_t now, ui
     e.rows_from = below(rng, 4) == 0 ? below(rng, e.n_tokens) : e.n_tokens - 1;
     e.salt = below(rng, 6) == 0;
     e.keeps_private = below(rng, 12) == 0;
+    e.follows = below(rng, 6) == 0 && id > 0 ? 1 + below(rng, id) : 0;
     e.fails_at = below(rng, 15) == 0 ? 1 + below(rng, 10) : 0;
     return e;
 }
@@ -176,10 +177,22 @@ bool sim_parse(FILE *file, sim_scenario *out) {
 
 /* ---- smaller ------------------------------------------------------------------------------- */
 
+bool sim_fails(const sim_scenario *scenario, sim_outcome *out) {
+    sim_outcome again;
+    sim_run(scenario, out);
+    if (out->failed)
+        return true;
+    sim_run(scenario, &again);
+    if (again.trace == out->trace)
+        return false;
+    out->failed = true;
+    (void)snprintf(out->text, sizeof out->text, "another order the second time");
+    return true;
+}
+
 static bool fails(const sim_scenario *scenario) {
     sim_outcome outcome;
-    sim_run(scenario, &outcome);
-    return outcome.failed;
+    return sim_fails(scenario, &outcome);
 }
 
 static bool drop_events(sim_scenario *scenario) {
