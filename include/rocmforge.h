@@ -229,7 +229,11 @@ typedef struct rocmforge_engine_options {
     uint32_t batch_tokens; /* of a step; 0: 512 */
     uint32_t n_threads;    /* 0: one for each processor */
     int32_t cache_type_k, cache_type_v;
-    const char *isa; /* "auto" (NULL too), "avx512", "avx2", "none" */
+    /* Speculation changes the time that answers take, never the answers. draft_model: a smaller one
+     * with the same vocabulary, which guesses; borrowed until the engine is closed. */
+    rocmforge_model *draft_model;
+    uint32_t n_draft_max, reserved; /* guesses of a step; 0: 8 with a draft_model, else none */
+    const char *isa;                /* "auto" (NULL too), "avx512", "avx2", "none" */
     rocmforge_progress_fn progress;
     void *progress_user;
 } rocmforge_engine_options;
@@ -264,6 +268,11 @@ enum { /* kinds of requests */
        ROCMFORGE_EMBED = 1, /* one vector for the whole prompt */
        ROCMFORGE_SCORE = 2  /* log-probabilities of the prompt's own tokens */
 };
+enum {                              /* who guesses further tokens */
+       ROCMFORGE_DRAFT_DEFAULT = 0, /* the engine's draft model, where it has one */
+       ROCMFORGE_DRAFT_NONE = 1,
+       ROCMFORGE_DRAFT_LOOKUP = 2 /* what followed the last tokens before; needs n_draft_max */
+};
 enum { ROCMFORGE_POOL_MEAN = 0, ROCMFORGE_POOL_LAST = 1, ROCMFORGE_POOL_CLS = 2 };
 
 typedef struct rocmforge_token_bias { /* this struct never grows */
@@ -295,7 +304,9 @@ typedef struct rocmforge_request_options {
     uint32_t scores_from;  /* SCORE: of this token (at least 1, 0 is 1) and later ones */
     int32_t pooling;       /* EMBED */
     int32_t normalise;     /* EMBED: 1: to length 1 */
+    int32_t draft;         /* GENERATE: ROCMFORGE_DRAFT_… */
     int32_t keeps_private; /* 1: shares no cached prefix with other requests */
+    int32_t reserved;      /* 0 */
     uint64_t cache_salt;   /* shares them with requests of the same salt alone */
     void *user;            /* comes back in events */
 } rocmforge_request_options;
@@ -343,13 +354,14 @@ typedef struct rocmforge_event {
     size_t n_scores, scores_stride;
     /* FINISH */
     int32_t finish;
-    rocmforge_status status; /* OK, or why it failed */
-    const char *error;       /* "" where nothing failed */
-    int32_t last;            /* 1: the request's last event */
-    uint32_t n_generated;    /* tokens of this choice, the end token too */
-    uint32_t n_prompt;       /* tokens of the prompt */
-    uint32_t n_cached;       /* of these, not computed again; with `last` */
-    int64_t seed;            /* that was used */
+    rocmforge_status status;        /* OK, or why it failed */
+    const char *error;              /* "" where nothing failed */
+    int32_t last;                   /* 1: the request's last event */
+    uint32_t n_generated;           /* tokens of this choice, the end token too */
+    uint32_t n_prompt;              /* tokens of the prompt */
+    uint32_t n_cached;              /* of these, not computed again; with `last` */
+    uint32_t n_drafted, n_accepted; /* guesses for this choice; those that came true */
+    int64_t seed;                   /* that was used */
 } rocmforge_event;
 
 /* Anything but 0 ends the request. */
@@ -378,6 +390,20 @@ ROCMFORGE_API rocmforge_status rocmforge_engine_wait(rocmforge_engine *engine,
 ROCMFORGE_API rocmforge_status rocmforge_request_cancel(rocmforge_request *request);
 /* Cancels what has not ended. */
 ROCMFORGE_API rocmforge_status rocmforge_request_close(rocmforge_request *request);
+
+/* ---- files of the cache ---------------------------------------------------------------------- */
+
+/* Writes what the engine's cache holds of a prompt (that was run, or is the beginning of one) to a
+ * file, whole or not at all; *n_tokens of it. ROCMFORGE_NOT_FOUND: nothing. */
+ROCMFORGE_API rocmforge_status rocmforge_save(rocmforge_engine *engine,
+                                              const rocmforge_prompt *prompt, uint64_t cache_salt,
+                                              const char *path, size_t *n_tokens);
+/* Brings such a file back into the cache, where requests that begin with its tokens find them.
+ * Files of other models, cache types or processors are refused, damaged ones too. tokens may be
+ * NULL with max_tokens 0: then none are given. */
+ROCMFORGE_API rocmforge_status rocmforge_load(rocmforge_engine *engine, uint64_t cache_salt,
+                                              const char *path, int32_t *tokens, size_t max_tokens,
+                                              size_t *n_tokens);
 
 /* ---- init: size set, everything else zero, which is the default ------------------------------ */
 

@@ -42,6 +42,10 @@ static void add_finish(rf_api_request *request, uint32_t choice, int32_t finish,
     rocmforge_event *event = add(request, ROCMFORGE_EVENT_FINISH, choice);
     event->finish = finish;
     event->last = last;
+    if (request->note && request->note->kind == RF_EVENT_FINISH) {
+        event->n_drafted = request->note->n_drafted;
+        event->n_accepted = request->note->n_accepted;
+    }
     event->n_cached = last && request->note ? request->note->n_cached : 0;
     if (finish == ROCMFORGE_FINISH_FAILED) {
         event->status = rf_api_status(request->err.code);

@@ -8,8 +8,9 @@
 #include "base/clock.h"
 #include "base/cpu_features.h"
 #include "cpu/backend_cpu.h"
+#include "tokenizer/vocabulary_compare.h"
 
-enum { RETRY_NS = 1000000 };
+enum { RETRY_NS = 1000000, DEFAULT_DRAFTS = 8 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -20,6 +21,9 @@ static void destroy(rf_object *object) {
         pthread_mutex_destroy(&engine->lock);
     }
     rf_model_destroy(engine->bound);
+    rf_model_destroy(engine->bound_draft);
+    if (engine->draft)
+        rf_object_drop(&engine->draft->object);
     rf_free(engine->live);
     rf_object_drop(&engine->model->object);
     rf_free(engine);
@@ -65,7 +69,7 @@ static rf_status make_locks(rf_api_engine *engine, rf_error *err) {
 }
 
 static rf_status start(rf_api_engine *engine, const rocmforge_engine_options *options,
-                       rf_backend *backend, rf_error *err) {
+                       rf_backend *backend, rf_backend *draft, rf_error *err) {
     rf_engine_options inner = {.n_ctx = engine->n_ctx,
                                .kv_tokens = options->kv_tokens,
                                .batch_tokens = options->batch_tokens,
@@ -73,9 +77,37 @@ static rf_status start(rf_api_engine *engine, const rocmforge_engine_options *op
                                .max_waiting = options->max_waiting,
                                .type_k = cache_type(options->cache_type_k),
                                .type_v = cache_type(options->cache_type_v)};
+    inner.draft = (rf_draft_options){.n_max = options->n_draft_max, .backend = draft};
+    if (draft && options->n_draft_max == 0)
+        inner.draft.n_max = DEFAULT_DRAFTS;
+    if (draft)
+        inner.draft.program = rf_model_program(engine->bound_draft);
     progress p = {options->progress, options->progress_user};
     return rf_engine_create(backend, rf_model_program(engine->bound), &inner,
                             options->progress ? on_progress : NULL, &p, &engine->engine, err);
+}
+
+/* Each backend is destroyed here if it has no engine in the end. */
+static rf_status create(rf_api_engine *engine, const rocmforge_engine_options *options,
+                        const rf_cpu_options *cpu, rf_error *err) {
+    rf_backend *backend = NULL, *draft = NULL;
+    RF_TRY(rf_cpu_backend_create(cpu, &backend, err));
+    rf_status status = engine->draft ? rf_cpu_backend_create(cpu, &draft, err) : RF_OK;
+    if (status == RF_OK)
+        status = start(engine, options, backend, draft, err);
+    if (status != RF_OK) {
+        backend->api->destroy(backend);
+        if (draft)
+            draft->api->destroy(draft);
+    }
+    return status;
+}
+
+static rf_status bind_draft(rf_api_engine *engine, rf_error *err) {
+    rf_model_options bind = {.n_ctx = engine->n_ctx,
+                             .allow_slow_types = engine->draft->allow_slow_types};
+    RF_TRY(rf_vocabulary_compare(engine->model->gguf, engine->draft->gguf, err));
+    return rf_model_create(engine->draft->gguf, &bind, &engine->bound_draft, err);
 }
 
 static rf_status load(rf_api_engine *engine, const rocmforge_engine_options *options,
@@ -83,7 +115,6 @@ static rf_status load(rf_api_engine *engine, const rocmforge_engine_options *opt
     rf_cpu_options cpu = {.n_threads = options->n_threads,
                           .allow_slow_types = engine->model->allow_slow_types,
                           .release_mapping = true};
-    rf_backend *backend = NULL;
     const char *isa = options->isa ? options->isa : "auto";
     RF_TRY(make_locks(engine, err));
     RF_TRY(rf_cpu_features_named(isa, &cpu.features, err));
@@ -91,11 +122,9 @@ static rf_status load(rf_api_engine *engine, const rocmforge_engine_options *opt
     rf_model_options bind = {.n_ctx = engine->n_ctx,
                              .allow_slow_types = engine->model->allow_slow_types};
     RF_TRY(rf_model_create(engine->model->gguf, &bind, &engine->bound, err));
-    RF_TRY(rf_cpu_backend_create(&cpu, &backend, err));
-    rf_status status = start(engine, options, backend, err);
-    if (status != RF_OK)
-        backend->api->destroy(backend);
-    return status;
+    if (engine->draft)
+        RF_TRY(bind_draft(engine, err));
+    return create(engine, options, &cpu, err);
 }
 
 /* Signals that are sent to the process go to the caller's threads, never to the engine's. */
@@ -109,8 +138,8 @@ static void block_signals(sigset_t *before) {
     (void)pthread_sigmask(SIG_BLOCK, &all, before);
 }
 
-static rocmforge_status open_engine(rf_api_model *model, const rocmforge_engine_options *options,
-                                    void **out) {
+static rocmforge_status open_engine(rf_api_model *model, rf_api_model *draft,
+                                    const rocmforge_engine_options *options, void **out) {
     sigset_t before;
     rf_error err = {0};
     rf_api_engine *engine = rf_calloc(1, sizeof *engine);
@@ -119,6 +148,9 @@ static rocmforge_status open_engine(rf_api_model *model, const rocmforge_engine_
     rf_object_init(&engine->object, RF_HANDLE_ENGINE, destroy);
     rf_object_hold(&model->object);
     engine->model = model;
+    if (draft)
+        rf_object_hold(&draft->object);
+    engine->draft = draft;
     block_signals(&before);
     rocmforge_status status = rf_api_result(load(engine, options, &err), &err);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -130,10 +162,24 @@ static rocmforge_status open_engine(rf_api_model *model, const rocmforge_engine_
     return status;
 }
 
+static rocmforge_status adopt_both(rf_api_model *model, rf_api_model *draft) {
+    RF_API_TRY(rf_object_adopt(&model->object));
+    rocmforge_status status = draft ? rf_object_adopt(&draft->object) : ROCMFORGE_OK;
+    if (status != ROCMFORGE_OK)
+        rf_object_disown(&model->object);
+    return status;
+}
+
+static void disown_both(rf_api_model *model, rf_api_model *draft) {
+    rf_object_disown(&model->object);
+    if (draft)
+        rf_object_disown(&draft->object);
+}
+
 rocmforge_status rocmforge_engine_open(rocmforge_model *handle,
                                        const rocmforge_engine_options *options,
                                        rocmforge_engine **out) {
-    rf_api_model *model;
+    rf_api_model *model, *draft = NULL;
     rocmforge_engine_options known;
     void *made = NULL;
     RF_API_TRY(rf_api_enter(__func__, false));
@@ -142,13 +188,17 @@ rocmforge_status rocmforge_engine_open(rocmforge_model *handle,
     RF_API_TRY(rf_api_struct_read(RF_API_STRUCT_engine_options, options, &known));
     RF_API_TRY(check(&known));
     RF_API_TRY(rf_api_model_take(handle, &model));
-    rocmforge_status status = rf_object_adopt(&model->object);
+    rocmforge_status status =
+        known.draft_model ? rf_api_model_take(known.draft_model, &draft) : ROCMFORGE_OK;
+    if (status == ROCMFORGE_OK)
+        status = adopt_both(model, draft);
     if (status == ROCMFORGE_OK) {
-        status = open_engine(model, &known, &made);
+        status = open_engine(model, draft, &known, &made);
         if (status != ROCMFORGE_OK)
-            rf_object_disown(&model->object);
+            disown_both(model, draft);
     }
     *out = made;
+    rf_object_drop(draft ? &draft->object : NULL);
     rf_object_drop(&model->object);
     return status;
 }
@@ -160,7 +210,8 @@ static void stop_taking(rf_api_engine *engine) {
     engine->closing = true;
     for (size_t i = 0; engine->taking && i < engine->n_live; i++)
         engine->live[i].cancels = true;
-    while (engine->taking) {
+    rf_api_engine_wake(engine, NULL);
+    while (engine->taking || engine->n_files > 0) {
         uint64_t until = rf_clock_ns() + RETRY_NS;
         struct timespec at = {.tv_sec = (time_t)(until / 1000000000),
                               .tv_nsec = (long)(until % 1000000000)};
@@ -190,7 +241,7 @@ rocmforge_status rocmforge_engine_close(rocmforge_engine *handle) {
     rf_api_engine_wake(engine, NULL);
     pthread_mutex_unlock(&engine->lock);
     rf_engine_destroy(inner);
-    rf_object_disown(&engine->model->object);
+    disown_both(engine->model, engine->draft);
     rf_object_drop(object);
     return ROCMFORGE_OK;
 }

@@ -34,12 +34,15 @@ typedef struct rf_api_engine {
     rf_object object;
     rf_api_model *model; /* held, and its child */
     rf_model *bound;     /* for this engine's context */
+    rf_api_model *draft; /* likewise held, or NULL; and bound */
+    rf_model *bound_draft;
     uint32_t n_ctx;
     bool has_lock;
     pthread_mutex_t lock;
     pthread_cond_t idle; /* nobody takes events any more, while closing */
     rf_engine *engine;   /* NULL: closed */
     bool closing;
+    uint32_t n_files;  /* that are being written or read */
     bool taking;       /* a thread takes events, without the lock */
     bool waiting;      /* a thread is inside rocmforge_engine_wait */
     rf_api_live *live; /* owned, [n_live] */

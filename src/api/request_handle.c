@@ -86,6 +86,8 @@ static size_t payload_bytes(const rf_api_request *request, const rf_event *event
     if (event->scores)
         return (size_t)(request->n_prompt - request->scores_from) * (1 + (size_t)request->n_top) *
                sizeof *event->scores;
+    if (event->kv_data)
+        return event->kv_bytes;
     if (event->embedding)
         return rf_model_get_info(request->engine->bound)->n_embd * sizeof(float);
     return sizeof event->error;
@@ -95,6 +97,7 @@ bool rf_api_request_give(rf_api_request *request, const rf_event *event) {
     const void *payload = event->kind == RF_EVENT_TOKEN ? (const void *)event->top
                           : event->scores               ? (const void *)event->scores
                           : event->embedding            ? (const void *)event->embedding
+                          : event->kv_data              ? event->kv_data
                                                         : (const void *)event->error;
     size_t n_bytes = payload_bytes(request, event);
     rf_api_note *note = rf_alloc(sizeof *note + n_bytes);
@@ -110,6 +113,10 @@ bool rf_api_request_give(rf_api_request *request, const rf_event *event) {
                           .finish = event->finish,
                           .status = event->status,
                           .last = event->last,
+                          .n_drafted = event->n_drafted,
+                          .n_accepted = event->n_accepted,
+                          .kv = event->kv,
+                          .kv_bytes = event->kv_bytes,
                           .has_scores = event->kind == RF_EVENT_FINISH && event->scores,
                           .has_embedding = event->kind == RF_EVENT_FINISH && event->embedding};
     memcpy(note->payload, payload, n_bytes);

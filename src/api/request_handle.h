@@ -20,7 +20,10 @@ typedef struct rf_api_note {
     rf_finish finish;
     rf_status status;
     bool last, has_scores, has_embedding;
-    /* alternatives, scores or a vector; or the error's text */
+    uint32_t n_drafted, n_accepted;
+    rf_kv_span kv;
+    uint64_t kv_bytes;
+    /* alternatives, scores, a vector or contents of the cache; or the error's text */
     _Alignas(8) unsigned char payload[];
 } rf_api_note;
 

@@ -46,6 +46,9 @@ static rocmforge_status check(const rocmforge_request_options *options) {
     if (options->n_biases > 0 && !options->biases)
         return rf_api_misuse(ROCMFORGE_RULE_NULL, "biases is NULL and has %zu items",
                              options->n_biases);
+    if (options->draft < ROCMFORGE_DRAFT_DEFAULT || options->draft > ROCMFORGE_DRAFT_LOOKUP)
+        return rf_api_misuse(ROCMFORGE_RULE_VALUE, "draft %d, expected %d to %d", options->draft,
+                             ROCMFORGE_DRAFT_DEFAULT, ROCMFORGE_DRAFT_LOOKUP);
     RF_API_TRY(check_list(options->stops, options->n_stops, "stops"));
     return check_list(options->dry_breakers, options->n_dry_breakers, "dry_breakers");
 }
@@ -113,7 +116,7 @@ static rf_status take_sampling(order *o, const rf_api_model *model,
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
-static void fill_order(order *o, const rf_api_model *model,
+static void fill_order(order *o, const rf_api_engine *engine,
                        const rocmforge_request_options *options) {
     static const rf_request_kind kinds[] = {RF_REQUEST_GENERATE, RF_REQUEST_EMBED,
                                             RF_REQUEST_SCORE};
@@ -133,8 +136,12 @@ static void fill_order(order *o, const rf_api_model *model,
                               .normalise = options->normalise != 0};
     if (options->kind == ROCMFORGE_GENERATE)
         o->request.params = &o->params;
+    if (options->draft == ROCMFORGE_DRAFT_LOOKUP)
+        o->request.draft = RF_DRAFT_LOOKUP;
+    else if (options->draft == ROCMFORGE_DRAFT_DEFAULT && engine->draft)
+        o->request.draft = RF_DRAFT_MODEL;
     if (options->kind == ROCMFORGE_GENERATE && !options->ignore_end) {
-        o->request.stop_tokens = rf_tokenizer_eog(model->tokenizer, &n_ends);
+        o->request.stop_tokens = rf_tokenizer_eog(engine->model->tokenizer, &n_ends);
         o->request.n_stop = (uint32_t)n_ends;
     }
 }
@@ -162,7 +169,7 @@ static rf_status prepare(rf_api_request *request, order *o,
                          const rocmforge_request_options *options, rf_error *err) {
     RF_TRY(check_bounds(options, err));
     bool generates = options->kind == ROCMFORGE_GENERATE;
-    fill_order(o, request->engine->model, options);
+    fill_order(o, request->engine, options);
     if (generates)
         RF_TRY(take_sampling(o, request->engine->model, options, err));
     request->kind = options->kind;

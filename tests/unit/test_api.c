@@ -6,9 +6,10 @@
 
 #include <cmocka.h>
 #include <math.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/lib/api_bench.h"
+#include "tests/lib/temp_path.h"
 
 static api_bench bench;
 
@@ -239,6 +240,75 @@ static void test_messages(void **state) {
                      ROCMFORGE_INVALID);
 }
 
+/* ---- drafts and files ------------------------------------------------------------------------ */
+
+static const char long_text[] = "one two three four five six seven eight nine ten, one two three "
+                                "four five six seven eight nine ten, one two three four";
+
+static void test_drafts(void **state) {
+    (void)state;
+    static api_answer plain, drafted;
+    rocmforge_engine *engine;
+    rocmforge_engine_options large = rocmforge_engine_options_init();
+    large.n_ctx = 256;
+    large.n_threads = 1;
+    large.n_draft_max = 4;
+    large.draft_model = bench.model;
+    OK(rocmforge_engine_open(bench.model, &large, &engine));
+    rocmforge_prompt prompt = text_prompt(long_text);
+    rocmforge_request_options options = ask(&prompt, 30);
+    memset(&plain, 0, sizeof plain);
+    options.draft = ROCMFORGE_DRAFT_NONE;
+    OK(rocmforge_run(engine, &options, api_answer_take, &plain));
+    assert_int_equal(plain.end.n_drafted, 0);
+    for (int32_t draft = ROCMFORGE_DRAFT_DEFAULT; draft <= ROCMFORGE_DRAFT_LOOKUP; draft += 2) {
+        memset(&drafted, 0, sizeof drafted);
+        options.draft = draft;
+        OK(rocmforge_run(engine, &options, api_answer_take, &drafted));
+        assert_memory_equal(plain.tokens[0], drafted.tokens[0], sizeof plain.tokens[0]);
+        assert_string_equal(plain.text[0], drafted.text[0]);
+        assert_true(drafted.end.n_accepted <= drafted.end.n_drafted);
+        if (draft == ROCMFORGE_DRAFT_DEFAULT)
+            assert_true(drafted.end.n_accepted > 0); /* it guesses what it would say itself */
+    }
+    assert_int_equal(rocmforge_model_close(bench.model), ROCMFORGE_MISUSE);
+    OK(rocmforge_engine_close(engine));
+}
+
+static void test_files(void **state) {
+    static api_answer first, again;
+    assert_int_equal(temp_path_make(state), 0);
+    size_t n_saved, n_loaded;
+    int32_t tokens[256];
+    rocmforge_engine *engine;
+    rocmforge_prompt prompt = text_prompt(long_text);
+    rocmforge_request_options options = ask(&prompt, 10);
+    memset(&first, 0, sizeof first);
+    memset(&again, 0, sizeof again);
+    OK(rocmforge_run(bench.engine, &options, api_answer_take, &first));
+    OK(rocmforge_save(bench.engine, &prompt, 0, temp_path, &n_saved));
+    assert_true(n_saved > 30);
+    assert_int_equal(rocmforge_save(bench.engine, &prompt, 99, temp_path, NULL),
+                     ROCMFORGE_NOT_FOUND);
+    rocmforge_engine_options large = rocmforge_engine_options_init();
+    large.n_ctx = 256;
+    large.n_threads = 1;
+    OK(rocmforge_engine_open(bench.model, &large, &engine));
+    assert_int_equal(rocmforge_load(engine, 0, temp_path, tokens, 5, &n_loaded), ROCMFORGE_LIMIT);
+    OK(rocmforge_load(engine, 0, temp_path, tokens, 256, &n_loaded));
+    assert_int_equal(n_loaded, n_saved);
+    OK(rocmforge_run(engine, &options, api_answer_take, &again));
+    assert_memory_equal(first.tokens[0], again.tokens[0], sizeof first.tokens[0]);
+    assert_true(again.end.n_cached >= 30);
+    assert_int_equal(truncate(temp_path, 200), 0);
+    assert_int_not_equal(rocmforge_load(engine, 0, temp_path, tokens, 256, &n_loaded),
+                         ROCMFORGE_OK);
+    assert_int_equal(rocmforge_last_rule(), ROCMFORGE_RULE_NONE);
+    (void)temp_path_drop(state);
+    assert_int_equal(rocmforge_load(engine, 0, temp_path, NULL, 0, NULL), ROCMFORGE_NOT_FOUND);
+    OK(rocmforge_engine_close(engine));
+}
+
 /* ---- bad input ------------------------------------------------------------------------------- */
 
 static void test_bad_input(void **state) {
@@ -331,6 +401,8 @@ int main(void) {
                                        cmocka_unit_test(test_choices),
                                        cmocka_unit_test(test_numbers),
                                        cmocka_unit_test(test_messages),
+                                       cmocka_unit_test(test_drafts),
+                                       cmocka_unit_test(test_files),
                                        cmocka_unit_test(test_bad_input),
                                        cmocka_unit_test(test_context_and_counters)};
     return cmocka_run_group_tests(tests, open_bench, close_bench);

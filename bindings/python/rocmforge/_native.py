@@ -60,7 +60,7 @@ class EngineOptions(Sized):
     _fields_ = [("struct_size", c.c_size_t), ("n_ctx", c.c_uint32), ("kv_tokens", c.c_uint32),
                 ("max_requests", c.c_uint32), ("max_waiting", c.c_uint32), ("batch_tokens", c.c_uint32),
                 ("n_threads", c.c_uint32), ("cache_type_k", c.c_int32), ("cache_type_v", c.c_int32),
-                ("isa", c.c_char_p), ("progress", PROGRESS), ("progress_user", c.c_void_p)]
+                ("draft_model", c.c_void_p), ("n_draft_max", c.c_uint32), ("reserved", c.c_uint32), ("isa", c.c_char_p), ("progress", PROGRESS), ("progress_user", c.c_void_p)]
 
 
 class Counters(Sized):
@@ -80,7 +80,8 @@ class RequestOptions(Sized):
                 ("dry_breakers", c.POINTER(c.c_char_p)), ("n_dry_breakers", c.c_size_t),
                 ("biases", c.POINTER(TokenBias)), ("n_biases", c.c_size_t), ("ignore_end", c.c_int32),
                 ("n_top", c.c_uint32), ("scores_from", c.c_uint32), ("pooling", c.c_int32),
-                ("normalise", c.c_int32), ("keeps_private", c.c_int32), ("cache_salt", c.c_uint64),
+                ("normalise", c.c_int32), ("draft", c.c_int32), ("keeps_private", c.c_int32), ("reserved", c.c_int32),
+                ("cache_salt", c.c_uint64),
                 ("user", c.c_void_p)]
 
 
@@ -92,7 +93,7 @@ class Event(Sized):
                 ("n_embedding", c.c_size_t), ("scores", c.POINTER(TokenLogprob)), ("n_scores", c.c_size_t),
                 ("scores_stride", c.c_size_t), ("finish", c.c_int32), ("status", c.c_int32), ("error", c.c_char_p),
                 ("last", c.c_int32), ("n_generated", c.c_uint32), ("n_prompt", c.c_uint32), ("n_cached", c.c_uint32),
-                ("seed", c.c_int64)]
+                ("n_drafted", c.c_uint32), ("n_accepted", c.c_uint32), ("seed", c.c_int64)]
 
 
 STRUCTS: List[Type[Sized]] = [ModelOptions, ModelInfo, Prompt, EngineOptions, Counters, RequestOptions, Event]
@@ -121,6 +122,8 @@ _SIGNATURES: Dict[str, Any] = {
     "engine_get_counters": (c.c_int32, Handle, c.POINTER(Counters)),
     "engine_n_ctx": (c.c_uint32, Handle),
     "submit": (c.c_int32, Handle, c.POINTER(RequestOptions), c.POINTER(Handle)),
+    "save": (c.c_int32, Handle, c.POINTER(Prompt), c.c_uint64, c.c_char_p, _size),
+    "load": (c.c_int32, Handle, c.c_uint64, c.c_char_p, _tokens, c.c_size_t, _size),
     "request_next": (c.c_int32, Handle, c.POINTER(Event), c.c_int64),
     "request_cancel": (c.c_int32, Handle),
     "request_close": (c.c_int32, Handle),

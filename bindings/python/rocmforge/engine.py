@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import os
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, TypedDict,
@@ -19,6 +20,7 @@ Sampling = Mapping[str, Union[int, float, str]]
 Progress = Callable[[int, int], Optional[bool]]
 
 EMBED, SCORE = 1, 2
+DRAFTS = {"default": 0, "none": 1, "lookup": 2}
 POOLINGS = {"mean": 0, "last": 1, "cls": 2}
 CACHE_TYPES = {"default": 0, "f32": 1, "f16": 2, "q8_0": 3}
 SLICE_MS = 100  # a wait is cut so that Ctrl-C is heard
@@ -50,6 +52,8 @@ class Finish:
     n_prompt: int
     n_cached: int
     n_generated: int
+    n_drafted: int
+    n_accepted: int
     seed: int
     last: bool
 
@@ -114,7 +118,7 @@ def _event(raw: _native.Event, wants_logprobs: bool) -> Event:
     if raw.status < 0:
         raise error_of(raw.status, raw.error.decode(errors="replace"))
     return Finish(raw.choice, lib.finish_name(raw.finish).decode(), raw.n_prompt, raw.n_cached, raw.n_generated,
-                  raw.seed, bool(raw.last))
+                  raw.n_drafted, raw.n_accepted, raw.seed, bool(raw.last))
 
 
 class GenerateOptions(TypedDict, total=False):
@@ -128,6 +132,7 @@ class GenerateOptions(TypedDict, total=False):
     ignore_end: bool
     biases: Mapping[int, float]
     dry_breakers: Sequence[str]
+    draft: str  # who guesses further tokens: "default" (the draft model), "none" or "lookup"
     priority: int
     cache_salt: int
     keeps_private: bool
@@ -149,6 +154,7 @@ def _generate_options(prompt: Prompt, **given: Unpack[GenerateOptions]) -> _nati
         setattr(options, name, given.get(name, 0))
     for name in ("ignore_end", "keeps_private"):
         setattr(options, name, int(bool(given.get(name, False))))
+    options.draft = DRAFTS[given.get("draft", "default")]
     options.sampling = sampling_text(given.get("sampling"))
     stops, breakers = given.get("stops", ()), given.get("dry_breakers", ())
     options.stops, options.n_stops = _texts(stops), len(stops)
@@ -219,13 +225,15 @@ class Engine:
 
     def __init__(self, model: Model, *, n_ctx: int = 0, kv_tokens: int = 0, max_requests: int = 0, max_waiting: int = 0,
                  batch_tokens: int = 0, n_threads: int = 0, cache_type_k: str = "default", cache_type_v: str = "default",
-                 isa: str = "auto", progress: Optional[Progress] = None) -> None:
+                 isa: str = "auto", draft_model: Optional[Model] = None, n_draft_max: int = 0, progress: Optional[Progress] = None) -> None:
         """0: the library's default. progress: called with bytes done and in all; False gives up."""
         options = _native.EngineOptions()
         options.n_ctx, options.kv_tokens, options.max_requests = n_ctx, kv_tokens, max_requests
         options.max_waiting, options.batch_tokens, options.n_threads = max_waiting, batch_tokens, n_threads
         options.cache_type_k, options.cache_type_v = CACHE_TYPES[cache_type_k], CACHE_TYPES[cache_type_v]
         options.isa = isa.encode()
+        options.draft_model = draft_model._handle if draft_model is not None else None
+        options.n_draft_max = n_draft_max
         raised: List[BaseException] = []
 
         def call(_user: object, done: int, total: int) -> int:
@@ -243,6 +251,7 @@ class Engine:
         check(status)
         self._handle = handle
         self.model = model
+        self.draft_model = draft_model
 
     def close(self) -> None:
         check(lib.engine_close(self._handle))
@@ -322,3 +331,15 @@ class Engine:
                 if isinstance(event, Scores):
                     return event.rows
         return []
+
+    def save(self, prompt: Prompt, path: Union[str, "os.PathLike[str]"], *, cache_salt: int = 0) -> int:
+        """Writes what the cache holds of a prompt that was run; how many of its tokens."""
+        native, n = native_prompt(prompt), c.c_size_t()
+        check(lib.save(self._handle, c.byref(native), cache_salt, os.fsencode(path), c.byref(n)))
+        return n.value
+
+    def load(self, path: Union[str, "os.PathLike[str]"], *, cache_salt: int = 0) -> List[int]:
+        """Brings such a file back into the cache; its tokens."""
+        tokens, n = (c.c_int32 * self.n_ctx)(), c.c_size_t()
+        check(lib.load(self._handle, cache_salt, os.fsencode(path), tokens, self.n_ctx, c.byref(n)))
+        return tokens[:n.value]

@@ -1,6 +1,8 @@
 """Every function of the binding on a small model: check_binding.py MODEL.gguf"""
 import math
+import os
 import sys
+import tempfile
 import threading
 
 import rocmforge
@@ -88,6 +90,21 @@ def check_requests(engine):
     assert counters.n_requests > 9 and counters.n_steps > 0 and counters.n_failed == 0
 
 
+def check_files(model, engine):
+    text = "one two three four five six seven eight nine ten, one two three four five six seven"
+    options = dict(n_tokens=8, sampling=GREEDY, ignore_end=True)
+    [answer] = engine.complete(text, **options)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "sequence.kv")
+        n = engine.save(text, path)
+        with rocmforge.Engine(model, n_ctx=1024, draft_model=model, n_draft_max=3) as other:
+            assert n > 0 and other.load(path) == model.tokenize(text)[:n]
+            [again] = other.complete(text, **options)
+            assert again.tokens == answer.tokens and again.finish.n_cached > 0 and again.finish.n_drafted > 0
+            assert other.complete(text, draft="lookup", **options)[0].tokens == answer.tokens
+            raises(rocmforge.NotFoundError, lambda: other.load(os.path.join(folder, "nothing")))
+
+
 def check_failures(path, model, engine):
     raises(rocmforge.NotFoundError, lambda: rocmforge.Model("/nonexistent.gguf"), "/nonexistent.gguf")
     raises(rocmforge.InvalidError, lambda: engine.submit("x", sampling={"heat": 1}), "heat")
@@ -114,6 +131,7 @@ def main(path):
             check_generate(model, engine)
             check_numbers(model, engine)
             check_requests(engine)
+            check_files(model, engine)
             check_failures(path, model, engine)
             left = engine.submit("hello", ignore_end=True)
         *_, last = left
