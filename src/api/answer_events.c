@@ -141,20 +141,25 @@ static void answer_end(rf_api_request *request) {
             finish = ROCMFORGE_FINISH_FAILED;
             (void)rf_fail(&request->err, note->status, "%s", (const char *)note->payload);
         }
-        if (request->lost) {
-            finish = ROCMFORGE_FINISH_FAILED;
-            (void)rf_fail(&request->err, RF_ERR_NO_MEMORY, "out of memory for the events");
-        }
         for (uint32_t i = 0; i < request->n_choices; i++)
             flush(request, i);
     }
     add_finish(request, request->finish_choice, finish, true);
 }
 
+/* An event that was lost leaves a gap: the answer fails, whatever comes after it. */
+static void notice_loss(rf_api_request *request) {
+    if (!request->lost || request->finish != 0)
+        return;
+    (void)rf_fail(&request->err, RF_ERR_NO_MEMORY, "out of memory for the events");
+    (void)end_all(request, 0, ROCMFORGE_FINISH_FAILED);
+}
+
 bool rf_api_answer_note(rf_api_request *request, rf_api_note *note) {
     rf_free(request->note);
     request->note = note;
     request->n_todo = request->at_todo = 0;
+    notice_loss(request);
     if (note->kind == RF_EVENT_TOKEN)
         return answer_token(request);
     bool whole = note->finish == RF_FINISH_CANCELLED || note->finish == RF_FINISH_FAILED;
@@ -174,12 +179,7 @@ void rf_api_answer_closed(rf_api_request *request) {
     rf_free(request->note);
     request->note = NULL;
     request->n_todo = request->at_todo = 0;
-    int32_t finish = ROCMFORGE_FINISH_CLOSED;
-    if (request->finish != 0) {
-        finish = request->finish;
-    } else if (request->lost) {
-        finish = ROCMFORGE_FINISH_FAILED;
-        (void)rf_fail(&request->err, RF_ERR_NO_MEMORY, "out of memory for the events");
-    }
+    notice_loss(request);
+    int32_t finish = request->finish != 0 ? request->finish : ROCMFORGE_FINISH_CLOSED;
     add_finish(request, request->finish_choice, finish, true);
 }

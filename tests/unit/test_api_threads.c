@@ -181,7 +181,7 @@ static void test_two_takers(void **state) {
         }
     } while (status != ROCMFORGE_END && n_seen == 0);
     pthread_join(thread, NULL);
-    assert_true(n_seen > 0);
+    assert_true(n_seen > 0 || taker_status == ROCMFORGE_MISUSE);
     assert_int_equal(rocmforge_request_close(slow), ROCMFORGE_OK);
     for (uint32_t i = 0; i < 8; i++)
         assert_int_equal(rocmforge_request_close(requests[i]), ROCMFORGE_OK);
