@@ -297,6 +297,9 @@ typedef struct rocmforge_request_options {
     size_t n_dry_breakers;
     const rocmforge_token_bias *biases; /* added to logits: [n_biases] */
     size_t n_biases;
+    const char *regex;         /* the whole answer matches it; or NULL */
+    const char *const *one_of; /* it is one of these: [n_one_of] */
+    size_t n_one_of;
     int32_t ignore_end; /* 1: tokens that end answers are banned */
     /* GENERATE: with each token; SCORE: at each place. Alternatives with their log-probabilities.
      * GENERATE gives no log-probabilities at all where this is 0. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/cpu_features.h"
 #include "cpu/backend_cpu.h"
+#include "text/vocab_bytes.h"
 #include "tokenizer/vocabulary_compare.h"
 
 enum { RETRY_NS = 1000000, DEFAULT_DRAFTS = 8 };
@@ -83,8 +84,14 @@ static rf_status start(rf_api_engine *engine, const rocmforge_engine_options *op
     if (draft)
         inner.draft.program = rf_model_program(engine->bound_draft);
     progress p = {options->progress, options->progress_user};
-    return rf_engine_create(backend, rf_model_program(engine->bound), &inner,
-                            options->progress ? on_progress : NULL, &p, &engine->engine, err);
+    const rf_program *program = rf_model_program(engine->bound);
+    rf_vocab_bytes vocab;
+    RF_TRY(rf_vocab_bytes_init(&vocab, engine->model->tokenizer, program->n_vocab, err));
+    inner.vocab = &vocab.view;
+    rf_status status = rf_engine_create(
+        backend, program, &inner, options->progress ? on_progress : NULL, &p, &engine->engine, err);
+    rf_vocab_bytes_deinit(&vocab);
+    return status;
 }
 
 /* Each backend is destroyed here if it has no engine in the end. */

@@ -5,6 +5,7 @@
 #include "api/sized_struct.h"
 #include "base/alloc.h"
 #include "base/utf8.h"
+#include "text/answer_constraint.h"
 #include "text/breakers.h"
 #include "text/sampling_text.h"
 
@@ -17,12 +18,14 @@ typedef struct order {
     rf_sample_params params;
     rf_logit_bias *biases; /* owned */
     rf_breakers breakers;
+    rf_automaton *constraint; /* owned, or NULL */
 } order;
 
 static void order_deinit(order *o) {
     rf_tokens_deinit(&o->prompt);
     rf_breakers_deinit(&o->breakers);
     rf_free(o->biases);
+    rf_free(o->constraint);
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
@@ -50,6 +53,7 @@ static rocmforge_status check(const rocmforge_request_options *options) {
         return rf_api_misuse(ROCMFORGE_RULE_VALUE, "draft %d, expected %d to %d", options->draft,
                              ROCMFORGE_DRAFT_DEFAULT, ROCMFORGE_DRAFT_LOOKUP);
     RF_API_TRY(check_list(options->stops, options->n_stops, "stops"));
+    RF_API_TRY(check_list(options->one_of, options->n_one_of, "one_of"));
     return check_list(options->dry_breakers, options->n_dry_breakers, "dry_breakers");
 }
 
@@ -63,6 +67,8 @@ static rf_status check_bounds(const rocmforge_request_options *options, rf_error
     if (options->n_biases > RF_SAMPLE_MAX_BIASES)
         return rf_fail(err, RF_ERR_INVALID, "%zu biases, expected at most %d", options->n_biases,
                        RF_SAMPLE_MAX_BIASES);
+    if (options->regex && options->n_one_of > 0)
+        return rf_fail(err, RF_ERR_INVALID, "found regex and one_of, expected one of them");
     for (size_t i = 0; i < options->n_stops; i++) {
         size_t n = strlen(options->stops[i]);
         if (n == 0 || rf_utf8_valid_prefix(options->stops[i], n) < n)
@@ -114,6 +120,18 @@ static rf_status take_sampling(order *o, const rf_api_model *model,
     return take_biases(o, model, options, err);
 }
 
+static bool continues(const rocmforge_request_options *options) {
+    return !options->prompt->messages && !options->prompt->messages_json;
+}
+
+static rf_status take_constraint(order *o, const rf_api_model *model,
+                                 const rocmforge_request_options *options, rf_error *err) {
+    RF_TRY(rf_answer_constraint_compile(options->regex, options->one_of, options->n_one_of,
+                                        model->tokenizer, continues(options), &o->constraint, err));
+    o->request.constraint = o->constraint;
+    return RF_OK;
+}
+
 /* ---- the request ----------------------------------------------------------------------------- */
 
 static void fill_order(order *o, const rf_api_engine *engine,
@@ -158,10 +176,9 @@ static rf_status make_choices(rf_api_request *request, const rocmforge_request_o
         stops[i] = rf_arena_str(&request->texts, rf_str_of(options->stops[i])).ptr;
         ok = stops[i] != NULL;
     }
-    bool continues = !options->prompt->messages && !options->prompt->messages_json;
     for (uint32_t i = 0; request->choices && i < n; i++)
         rf_answer_text_init(&request->choices[i].text, request->engine->model->tokenizer, stops,
-                            options->n_stops, continues);
+                            options->n_stops, continues(options));
     return ok ? RF_OK : rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for %u choices", n);
 }
 
@@ -172,6 +189,8 @@ static rf_status prepare(rf_api_request *request, order *o,
     fill_order(o, request->engine, options);
     if (generates)
         RF_TRY(take_sampling(o, request->engine->model, options, err));
+    if (generates)
+        RF_TRY(take_constraint(o, request->engine->model, options, err));
     request->kind = options->kind;
     request->n_new = o->request.n_new;
     request->n_choices = generates && options->n_choices > 1 ? options->n_choices : 1;

@@ -41,6 +41,8 @@ bool rf_stop_scan_push(rf_stop_scan *scan, rf_str piece, rf_buf *out) {
         return true;
     rf_buf_str(&scan->held, piece);
     rf_str text = rf_buf_view(&scan->held);
+    if (text.len == 0)
+        return !scan->held.failed;
     size_t show = first_match(scan, text);
     scan->found = show < text.len;
     if (!scan->found)

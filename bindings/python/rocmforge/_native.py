@@ -78,8 +78,8 @@ class RequestOptions(Sized):
                 ("prompt", c.POINTER(Prompt)), ("n_tokens", c.c_uint32), ("n_choices", c.c_uint32),
                 ("sampling", c.c_char_p), ("stops", c.POINTER(c.c_char_p)), ("n_stops", c.c_size_t),
                 ("dry_breakers", c.POINTER(c.c_char_p)), ("n_dry_breakers", c.c_size_t),
-                ("biases", c.POINTER(TokenBias)), ("n_biases", c.c_size_t), ("ignore_end", c.c_int32),
-                ("n_top", c.c_uint32), ("scores_from", c.c_uint32), ("pooling", c.c_int32),
+                ("biases", c.POINTER(TokenBias)), ("n_biases", c.c_size_t), ("regex", c.c_char_p),
+                ("one_of", c.POINTER(c.c_char_p)), ("n_one_of", c.c_size_t), ("ignore_end", c.c_int32), ("n_top", c.c_uint32), ("scores_from", c.c_uint32), ("pooling", c.c_int32),
                 ("normalise", c.c_int32), ("draft", c.c_int32), ("keeps_private", c.c_int32), ("reserved", c.c_int32),
                 ("cache_salt", c.c_uint64),
                 ("user", c.c_void_p)]

@@ -127,6 +127,8 @@ class GenerateOptions(TypedDict, total=False):
     n_tokens: int  # at most; 0: as many as fit
     sampling: Optional[Sampling]  # {"temperature": 0, "top_k": 20, "seed": 1, …}
     stops: Sequence[str]
+    regex: Optional[str]  # the whole answer matches it
+    one_of: Sequence[str]  # the answer is one of these
     n_choices: int
     n_top: int  # alternatives with their log-probabilities, with each token
     ignore_end: bool
@@ -156,6 +158,9 @@ def _generate_options(prompt: Prompt, **given: Unpack[GenerateOptions]) -> _nati
         setattr(options, name, int(bool(given.get(name, False))))
     options.draft = DRAFTS[given.get("draft", "default")]
     options.sampling = sampling_text(given.get("sampling"))
+    pattern, one_of = given.get("regex"), given.get("one_of", ())
+    options.regex = pattern.encode() if pattern is not None else None
+    options.one_of, options.n_one_of = _texts(one_of), len(one_of)
     stops, breakers = given.get("stops", ()), given.get("dry_breakers", ())
     options.stops, options.n_stops = _texts(stops), len(stops)
     options.dry_breakers, options.n_dry_breakers = _texts(breakers), len(breakers)

@@ -1,6 +1,7 @@
 """Every function of the binding on a small model: check_binding.py MODEL.gguf"""
 import math
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -54,6 +55,17 @@ def check_generate(model, engine):
     [with_top] = engine.complete("hello", n_tokens=3, n_top=4, sampling=GREEDY, ignore_end=True)
     for token in with_top.logprobs:
         assert len(token.top) == 4 and token.logprob == token.top[0].logprob <= 0
+
+
+def check_constraints(engine):
+    for seed in range(4):
+        sampling = {"temperature": 1.5, "seed": seed}
+        [answer] = engine.complete("hello", regex="[0-9]{3}-[a-f]+x", n_tokens=60, sampling=sampling)
+        assert re.fullmatch("[0-9]{3}-[a-f]+x", answer.text) or answer.finish.reason == "length", answer
+        [answer] = engine.complete("hello", one_of=["yes", "no", "perhaps"], sampling=sampling)
+        assert answer.text in ("yes", "no", "perhaps") and answer.finish.reason == "stop"
+    raises(rocmforge.InvalidError, lambda: engine.submit("x", regex="(a"))
+    raises(rocmforge.InvalidError, lambda: engine.submit("x", regex="a", one_of=["a"]), "one of them")
 
 
 def check_numbers(model, engine):
@@ -129,6 +141,7 @@ def main(path):
             assert engine.n_ctx == 1024 and seen
             check_model(model)
             check_generate(model, engine)
+            check_constraints(engine)
             check_numbers(model, engine)
             check_requests(engine)
             check_files(model, engine)
