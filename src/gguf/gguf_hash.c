@@ -35,7 +35,7 @@ static void add_tensor(rf_sip *whole, const rf_gguf_tensor *tensor) {
         return;
     }
     uint64_t room = tensor->bytes - PLACE_BYTES;
-    for (uint64_t i = 0; i < N_PLACES; i++)
+    for (uint64_t i = 0; i + 1 < N_PLACES; i++)
         add_bytes(whole, tensor->data + room / (N_PLACES - 1) * i, PLACE_BYTES);
     add_bytes(whole, tensor->data + room, PLACE_BYTES);
 }
