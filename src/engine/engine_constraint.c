@@ -6,7 +6,8 @@
 #include "engine/engine_state.h"
 #include "grammar/constraint.h"
 
-enum { MASK_BYTES = 16 << 20, IDLE_MAX = 8 };
+/* While few constraints are there, each may keep many masks; further ones fewer. */
+enum { MASK_BYTES = 16 << 20, N_LARGE = 16, FURTHER_MASK_BYTES = 1 << 20, IDLE_MAX = 8 };
 
 rf_status rf_core_constraints_init(engine_core *core, rf_error *err) {
     const rf_token_bytes *vocab = core->options.vocab;
@@ -56,6 +57,13 @@ static core_constraint *find_place(engine_core *core, const void *bytes, size_t 
     return oldest;
 }
 
+static size_t mask_bytes(const engine_core *core) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < core->n_requests_max + IDLE_MAX; i++)
+        n += core->constraints[i].constraint != NULL;
+    return n < N_LARGE ? MASK_BYTES : FURTHER_MASK_BYTES;
+}
+
 rf_status rf_core_constrain(rf_engine *engine, core_request *request, rf_error *err) {
     engine_core *core = &engine->core;
     const rf_order *order = &request->order;
@@ -67,7 +75,7 @@ rf_status rf_core_constrain(rf_engine *engine, core_request *request, rf_error *
     if (!request->states)
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for %u choices", order->n_choices);
     if (!place->constraint)
-        RF_TRY(rf_constraint_create(bytes, order->n_constraint_bytes, core->trie, MASK_BYTES,
+        RF_TRY(rf_constraint_create(bytes, order->n_constraint_bytes, core->trie, mask_bytes(core),
                                     &place->constraint, err));
     for (uint32_t i = 0; i < order->n_choices; i++)
         request->states[i] = rf_constraint_begin(place->constraint);
@@ -85,30 +93,36 @@ void rf_core_unconstrain(core_request *request) {
     request->states = NULL;
 }
 
+/* Stop tokens may come where the text may end, and nowhere else. */
+static void mask_stops(rf_engine *engine, const rf_order *order, bool may_end,
+                       const uint32_t **mask, uint32_t *n_allowed) {
+    uint32_t *own = engine->core.mask;
+    const int32_t *stop = (const int32_t *)(void *)(engine->region + order->stop_at);
+    if (order->n_stop == 0)
+        return;
+    memcpy(own, *mask, (engine->core.program->n_vocab + 31) / 32 * sizeof *own);
+    for (uint32_t i = 0; i < order->n_stop; i++) {
+        uint32_t *word = &own[stop[i] / 32], bit = 1u << stop[i] % 32;
+        bool is_set = (*word & bit) != 0;
+        *n_allowed += (uint32_t)may_end - (uint32_t)is_set;
+        *word = may_end ? *word | bit : *word & ~bit;
+    }
+    *mask = own;
+}
+
 rf_status rf_core_mask(rf_engine *engine, core_request *request, uint32_t choice,
                        const uint32_t **mask, rf_error *err) {
-    engine_core *core = &engine->core;
-    const rf_order *order = &request->order;
     *mask = NULL;
     if (!request->constraint)
         return RF_OK;
     rf_constraint *c = request->constraint->constraint;
-    uint32_t n_allowed;
-    *mask = rf_constraint_mask(c, request->states[choice], &n_allowed);
-    bool may_end = rf_constraint_may_end(c, request->states[choice]) && order->n_stop > 0;
-    if (n_allowed == 0 && !may_end)
-        return rf_fail(err, RF_ERR_INVALID,
-                       "no token can go on with what the constraint allows: the vocabulary cannot "
-                       "spell it");
-    if (!may_end)
-        return RF_OK;
-    uint32_t n_words = (core->program->n_vocab + 31) / 32;
-    memcpy(core->mask, *mask, n_words * sizeof *core->mask);
-    const int32_t *stop = (const int32_t *)(void *)(engine->region + order->stop_at);
-    for (uint32_t i = 0; i < order->n_stop; i++)
-        core->mask[stop[i] / 32] |= 1u << stop[i] % 32;
-    *mask = core->mask;
-    return RF_OK;
+    uint32_t state = request->states[choice], n_allowed;
+    *mask = rf_constraint_mask(c, state, &n_allowed);
+    mask_stops(engine, &request->order, rf_constraint_may_end(c, state), mask, &n_allowed);
+    return n_allowed > 0 ? RF_OK
+                         : rf_fail(err, RF_ERR_INVALID,
+                                   "no token can go on with what the constraint allows: the "
+                                   "vocabulary cannot spell it");
 }
 
 bool rf_core_is_over(core_request *request, uint32_t choice, int32_t token) {

@@ -190,6 +190,33 @@ static rf_status check_logits(const float *logits, uint32_t n, bool *any_masked,
                    isnan(logits[i]) ? "NaN" : "infinite");
 }
 
+/* 32 candidates at a time: masks are mostly empty or mostly full. */
+static void keep_allowed(rf_candidates *cand, const uint32_t *allowed, bool any_masked) {
+    uint32_t kept = 0;
+    for (uint32_t first = 0; first < cand->n; first += 32) {
+        uint32_t n = cand->n - first < 32 ? cand->n - first : 32;
+        uint32_t there = UINT32_MAX >> (32 - n);
+        uint32_t bits = allowed ? allowed[first / 32] & there : there;
+        const float *logits = cand->logits + first;
+        if (bits == UINT32_MAX && !any_masked) {
+            if (kept < first)
+                memmove(cand->logits + kept, logits, 32 * sizeof *logits);
+            for (uint32_t i = 0; i < 32; i++)
+                cand->ids[kept + i] = (int32_t)(first + i);
+            kept += 32;
+            continue;
+        }
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t i = (uint32_t)__builtin_ctz(bits);
+            cand->ids[kept] = (int32_t)(first + i);
+            cand->logits[kept] = logits[i];
+            kept += logits[i] > -INFINITY;
+        }
+    }
+    cand->dense = kept == cand->n;
+    cand->n = kept;
+}
+
 /* Logits with biases, less what is banned or masked. */
 static void load(const rf_sampler *sampler, rf_candidates *cand, const float *logits,
                  const uint32_t *allowed, bool any_masked) {
@@ -206,18 +233,8 @@ static void load(const rf_sampler *sampler, rf_candidates *cand, const float *lo
                      : rf_finite((double)*logit + (double)bias);
         any_masked |= *logit == -INFINITY;
     }
-    if (!any_masked && !allowed)
-        return;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < cand->n; i++) {
-        bool pass = !allowed || (allowed[i / 32] >> (i % 32) & 1);
-        if (pass && cand->logits[i] > -INFINITY) {
-            cand->ids[kept] = (int32_t)i;
-            cand->logits[kept++] = cand->logits[i];
-        }
-    }
-    cand->dense = kept == cand->n;
-    cand->n = kept;
+    if (any_masked || allowed)
+        keep_allowed(cand, allowed, any_masked);
 }
 
 static uint32_t choose_greedy(rf_sampler *sampler, rf_candidates *cand) {

@@ -189,6 +189,47 @@ static void test_refused(void **state) {
     bench_end(&b, &tiny);
 }
 
+/* A token that ends answers though it is text: only where the text may end, whatever it spells. */
+static void test_stop_tokens_of_text(void **state) {
+    (void)state;
+    static bench b;
+    static const int32_t stop[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    tiny_program tiny;
+    rf_token_bytes bytes = vocab();
+    assert_true(bench_begin(&b, &tiny, 4));
+    b.first_id = UINT32_MAX; /* keeps no rows */
+    rf_engine_options options = {.n_ctx = 64, .max_seqs = 2, .vocab = &bytes};
+    rf_automaton *a = regex("[a-l]{3}");
+    bench_open(&b, &options, 1);
+    for (uint32_t seed = 0; seed < 30; seed++) {
+        rf_sample_params params = rf_sample_params_default();
+        int32_t prompt[1] = {(int32_t)seed};
+        rf_request request = {.tokens = prompt,
+                              .n_tokens = 1,
+                              .n_new = 8,
+                              .params = &params,
+                              .stop_tokens = stop,
+                              .n_stop = 10,
+                              .constraint = a};
+        params.seed = seed;
+        char text[16] = {0};
+        uint32_t n = 0;
+        (void)bench_submit(&b, &request);
+        rf_event event;
+        while ((event = bench_next(&b)).kind == RF_EVENT_TOKEN) {
+            uint32_t from = offsets[event.token], len = offsets[event.token + 1] - from;
+            assert_true(event.token > 9 && n + len <= 3);
+            memcpy(text + n, letters + from, len);
+            n += len;
+        }
+        assert_int_equal(event.finish, RF_FINISH_STOP);
+        assert_true(rf_automaton_matches(a, text, n));
+    }
+    bench_close(&b);
+    rf_free(a);
+    bench_end(&b, &tiny);
+}
+
 /* More patterns than are kept: the oldest that nobody uses goes. */
 static void test_many_constraints(void **state) {
     (void)state;
@@ -217,8 +258,8 @@ static void test_many_constraints(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers_match),
-                                       cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_many_constraints)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers_match), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_stop_tokens_of_text), cmocka_unit_test(test_many_constraints)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
