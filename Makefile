@@ -57,7 +57,7 @@ SIM_OBJ := $(SIM_SRC:%.c=$(BUILD)/%.o)
 .PHONY: all
 all: $(BIN)
 
-$(BUILD)/tests/%.o: CPPFLAGS += -I.
+$(BUILD)/tests/%.o $(BUILD)/bench/%.o: CPPFLAGS += -I.
 # Unrolled kernels take minutes to compile with every check in line: under ASan theirs are calls, and
 # UBSan, which finds little in intrinsics, leaves them out.
 IS_CLANG := $(findstring clang,$(CC))
@@ -116,6 +116,10 @@ $(BUILD)/kcheck: $(KCHECK_OBJ) $(LIB)
 $(BUILD)/sim: $(SIM_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
 
+# What masks of tokens cost; run it from here.
+$(BUILD)/bench/masks: $(BUILD)/bench/masks.o $(TEST_LIB_OBJ) $(LIB)
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -lcmocka -llzma $(LDLIBS) -o $@
+
 # Writes every hostile file into a folder: hostile OUTDIR
 $(BUILD)/tests/hostile: $(BUILD)/tests/hostile_main.o $(TEST_LIB_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -llzma $(LDLIBS) -o $@
@@ -147,7 +151,7 @@ fuzz-replay: $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 
 # Everything that tools/run-tests runs, for this CONFIG.
 .PHONY: tests
-tests: $(TEST_BIN) $(BUILD)/kcheck $(BUILD)/sim $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
+tests: $(TEST_BIN) $(BUILD)/kcheck $(BUILD)/sim $(BUILD)/bench/masks $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 
 # ---- commands for people -------------------------------------------------------------------
 
