@@ -25,7 +25,7 @@ static double clamp(double x, double least, double most) {
 static double target_of(const rf_scheduler *sched) {
     double target = (double)sched->config.target_ns, quiet = sched->quiet_ns;
     if (target == 0)
-        target = 2.5 * quiet;
+        target = 2.7 * quiet;
     return target > 1.25 * quiet ? target : 1.25 * quiet; /* prompts must end some day */
 }
 

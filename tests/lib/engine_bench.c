@@ -37,6 +37,7 @@ void bench_open(bench *b, const rf_engine_options *options, uint32_t n_threads) 
         die(err.text);
     faulty_backend_init(&b->backend, inner, b->program->n_vocab);
     rf_engine_options with = *options;
+    with.type_k = with.type_v = b->kv_type;
     with.on_row = options->on_row ? options->on_row : on_row;
     with.user = b;
     if (rf_engine_create(&b->backend.base, b->program, &with, NULL, NULL, &b->engine, &err) !=

@@ -31,6 +31,7 @@ typedef struct bench {
     uint64_t first_id; /* of the requests of this round */
     bool compares;     /* rows must equal those that are there */
     uint32_t n_differ;
+    rf_kv_type kv_type;  /* of engines that are opened */
     rf_draft_kind draft; /* of records that are submitted */
     uint64_t n_drafted, n_accepted;
 } bench;

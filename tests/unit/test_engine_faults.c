@@ -42,6 +42,39 @@ static void test_failing_calls(void **state) {
     bench_end(&b, &tiny);
 }
 
+/* The n-th allocation fails while requests come in: theirs ends with an error, the others' tokens
+ * and rows are the ones they get without it. */
+static void test_failing_allocations(void **state) {
+    (void)state;
+    static bench b;
+    tiny_program tiny;
+    assert_true(bench_begin(&b, &tiny, 8));
+    bench_make_records(&b, 4, true);
+    bench_run_alone(&b);
+    uint32_t n_failed = 0;
+    for (uint64_t n = 1; n <= 90; n += 4) {
+        bench_open(&b, &bench_mixes[1], 1);
+        b.first_id = 1;
+        rf_alloc_fail_at(n, 0);
+        for (uint32_t i = 0; i < N_REQUESTS; i++)
+            (void)bench_submit_record(&b, &b.records[i], i);
+        bench_take(&b, N_REQUESTS);
+        rf_alloc_fail_at(0, 0);
+        uint32_t n_here = 0;
+        for (uint32_t i = 0; i < N_REQUESTS; i++) {
+            bool failed = b.records[i].finish == RF_FINISH_FAILED;
+            n_here += failed;
+            assert_int_equal(b.records[i].n_got, failed ? 0 : b.records[i].n_new);
+        }
+        assert_in_range(n_here, 0, 1);
+        n_failed += n_here;
+        assert_int_equal(b.n_differ, 0);
+        bench_close(&b);
+    }
+    assert_in_range(n_failed, 15, 23);
+    bench_end(&b, &tiny);
+}
+
 static void test_nan_ends_one_request(void **state) {
     (void)state;
     static bench b;
@@ -113,6 +146,7 @@ static void test_cancel_refuse_and_shutdown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_failing_calls),
+                                       cmocka_unit_test(test_failing_allocations),
                                        cmocka_unit_test(test_nan_ends_one_request),
                                        cmocka_unit_test(test_cancel_refuse_and_shutdown)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,6 +157,127 @@ static void test_gaps(void **state) {
     rf_scheduler_destroy(sched);
 }
 
+/* What SmolLM2-135M costs on two threads: the first row of a prompt reads all that is before it,
+ * the others read it with that one. Now and then another program has the processor. */
+static void test_gaps_of_a_model(void **state) {
+    (void)state;
+    enum { QUIET_US = 4000, OUTLIER = 53 };
+    rf_scheduler *sched = make(4, 1000);
+    rf_job stream = job_of(1, text, 40, 3000), prompt = job_of(2, text + 100, 4000, 1);
+    assert_int_equal(submit(sched, &stream), RF_OK);
+    uint32_t n_steps = 0, n_late = 0, n_outliers = 0;
+    for (uint32_t i = 0; i < 30 || rf_scheduler_n_jobs(sched) > 1; i++) {
+        if (i == 29)
+            assert_int_equal(submit(sched, &prompt), RF_OK);
+        rf_step *plan;
+        assert_true(rf_scheduler_plan(sched, &plan));
+        uint64_t us = QUIET_US;
+        for (int32_t k = 0; k < plan->batch.n_seqs; k++) {
+            const rf_step_entry *e = &plan->entries[k];
+            uint64_t before = (uint64_t)plan->batch.positions[e->first_row];
+            us += e->is_decode ? 0 : 700 * e->n_rows + before * 8 / 5;
+        }
+        n_steps += i > 29;
+        n_late += i > 29 && us > 3 * QUIET_US;
+        bool outlier = i > 29 && i % OUTLIER == 0;
+        n_outliers += outlier;
+        for (uint32_t k = 0; k < plan->n_samples; k++)
+            plan->samples[k].tokens[0] = (int32_t)i;
+        rf_scheduler_commit(sched, us * (outlier ? 20 : 1) * 1000);
+    }
+    assert_true(n_outliers > 5);
+    assert_in_range(n_late, 0, n_steps / 100);
+    assert_in_range(n_steps, 400, 1300);
+    rf_scheduler_destroy(sched);
+}
+
+/* A beam: a further request whose tokens are another's prompt and what it has generated so far has
+ * its blocks, also while that one runs; and the one that it came from goes on as before. */
+static void test_beam(void **state) {
+    (void)state;
+    rf_scheduler *sched = make(4, 1000);
+    static int32_t beam[200];
+    rf_job first = job_of(1, text, 100, 500), second = job_of(2, beam, 141, 20);
+    assert_int_equal(submit(sched, &first), RF_OK);
+    for (int i = 0; i < 50; i++)
+        (void)step(sched, 1000 + i);
+    rf_step *plan;
+    assert_true(rf_scheduler_plan(sched, &plan));
+    uint32_t n;
+    int32_t seq = plan->entries[0].seq;
+    const int32_t *tokens = rf_scheduler_tokens(sched, seq, &n);
+    assert_int_equal(n, 150);
+    memcpy(beam, tokens, 140 * sizeof *beam);
+    beam[140] = 7; /* and goes another way */
+    plan->samples[0].tokens[0] = 1050;
+    rf_scheduler_commit(sched, 1000000);
+    uint32_t before = rf_kv_cache_available(rf_scheduler_cache(sched), 0);
+    uint64_t n_rows = rf_scheduler_counters(sched).n_prefill_rows;
+    assert_int_equal(submit(sched, &second), RF_OK);
+    assert_true(rf_scheduler_plan(sched, &plan));
+    assert_int_equal(plan->n_prefill, 1);
+    assert_int_equal(plan->n_copies, 1); /* of the block that both write */
+    int32_t other = plan->entries[0].job == 2 ? plan->entries[0].seq : plan->entries[1].seq;
+    const int32_t *a = rf_kv_cache_table(rf_scheduler_cache(sched), seq, 0, &n);
+    const int32_t *b = rf_kv_cache_table(rf_scheduler_cache(sched), other, 0, &n);
+    assert_memory_equal(a, b, 4 * sizeof *a);
+    assert_int_not_equal(a[4], b[4]);
+    assert_int_equal(rf_kv_cache_available(rf_scheduler_cache(sched), 0), before - 1);
+    for (uint32_t i = 0; i < plan->n_samples; i++)
+        plan->samples[i].tokens[0] = 9;
+    rf_scheduler_commit(sched, 1000000);
+    assert_int_equal(rf_scheduler_counters(sched).n_prefill_rows, n_rows + 1);
+    assert_true(rf_scheduler_is_sound(sched));
+    rf_scheduler_destroy(sched);
+}
+
+/* The least of everything: one slot, prompts of one token, one token to generate, and a prompt that
+ * is cached whole, whose last row is computed all the same. */
+static void test_least(void **state) {
+    (void)state;
+    rf_scheduler *sched = make(1, 4);
+    for (uint64_t id = 1; id <= 4; id++) {
+        rf_job job = job_of(id, text, id % 2 ? 1 : 64, 1);
+        assert_int_equal(submit(sched, &job), RF_OK);
+        rf_step *plan;
+        assert_true(rf_scheduler_plan(sched, &plan));
+        assert_int_equal(plan->n_samples, 1);
+        assert_int_equal(plan->n_prefill, id == 2 ? 64 : 1);
+        plan->samples[0].tokens[0] = 5;
+        rf_scheduler_commit(sched, 1000);
+        assert_int_equal(plan->samples[0].finish, RF_FINISH_LENGTH);
+        assert_int_equal(rf_scheduler_n_jobs(sched), 0);
+        assert_true(rf_scheduler_is_sound(sched));
+    }
+    assert_false(rf_scheduler_cancel(sched, 99));
+    rf_scheduler_destroy(sched);
+}
+
+/* No slots: one request may have the whole pool, and two hundred short ones share it. */
+static void test_one_pool(void **state) {
+    (void)state;
+    enum { BLOCKS = 130, SHORT = 200 };
+    rf_scheduler *sched = make(SHORT, BLOCKS);
+    rf_job whole = job_of(1, text, 4000, 96);
+    assert_int_equal(submit(sched, &whole), RF_OK);
+    while (rf_scheduler_n_jobs(sched) > 0)
+        assert_true(step(sched, 3) > 0);
+    assert_int_equal(rf_scheduler_counters(sched).n_preempted, 0);
+    uint32_t most = 0;
+    for (uint64_t id = 2; id < 2 + SHORT || rf_scheduler_n_jobs(sched) > 0;) {
+        rf_job job = job_of(id, text + id, 1, 30);
+        while (id < 2 + SHORT && submit(sched, &job) == RF_OK) {
+            id++;
+            job = job_of(id, text + id, 1, 30);
+        }
+        assert_true(step(sched, 4) > 0);
+        uint32_t n = rf_scheduler_counters(sched).n_running;
+        most = n > most ? n : most;
+    }
+    assert_in_range(most, BLOCKS * 3 / 4, SHORT);
+    rf_scheduler_destroy(sched);
+}
+
 /* Urgent jobs go first, but a plain one is passed over for as long as its waiting is worth. */
 static void test_aging(void **state) {
     (void)state;
@@ -253,9 +374,11 @@ static void test_memory_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_conversation),
-        cmocka_unit_test(test_shared_prefix), cmocka_unit_test(test_gaps),
-        cmocka_unit_test(test_aging),         cmocka_unit_test(test_urgent_takes_blocks),
-        cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_memory_failures)};
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_conversation),
+        cmocka_unit_test(test_shared_prefix),   cmocka_unit_test(test_gaps),
+        cmocka_unit_test(test_gaps_of_a_model), cmocka_unit_test(test_beam),
+        cmocka_unit_test(test_least),           cmocka_unit_test(test_one_pool),
+        cmocka_unit_test(test_aging),           cmocka_unit_test(test_urgent_takes_blocks),
+        cmocka_unit_test(test_no_allocation),   cmocka_unit_test(test_memory_failures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
