@@ -12,7 +12,8 @@ void rf_core_notify(rf_engine *engine, const rf_notice *notice) {
         return;
     }
     (void)rf_ring_push(engine->notices, notice); /* there is room: see take_orders and step */
-    rf_bell_ring(&engine->client_bell);
+    if (!engine->core.in_step)                   /* else once for all of a step's tokens */
+        rf_bell_ring(&engine->client_bell);
 }
 
 void rf_core_free_request(core_request *request) {

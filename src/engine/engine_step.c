@@ -188,6 +188,7 @@ static void report(rf_engine *engine, const rf_step *step, rf_status status, uin
     core->options.on_step(core->options.user, &r);
 }
 
+/* What others may see of a step that is done; wakes who waits for its tokens. */
 static void publish(rf_engine *engine, uint64_t ns) {
     engine_core *core = &engine->core;
     core->counters.step_ns += ns;
@@ -196,6 +197,7 @@ static void publish(rf_engine *engine, uint64_t ns) {
     pthread_mutex_lock(&engine->counters_lock);
     engine->counters = core->counters;
     pthread_mutex_unlock(&engine->counters_lock);
+    rf_bell_ring(&engine->client_bell);
 }
 
 static void note_cached(engine_core *core, const rf_step *step) {
