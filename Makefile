@@ -26,7 +26,7 @@ LDLIBS := $(LIB_LDLIBS) -ledit $(LDFLAGS)
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512
 
-ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv grammar sample text engine trace api cli
+ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv grammar sample text engine trace null api cli
 ifeq ($(CONFIG),fuzz) # what reads files and texts; kernels take minutes to build with a sanitizer
 ROOMS := base gguf quant tokenizer chat op model grammar
 endif
