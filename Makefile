@@ -22,11 +22,11 @@ CPPFLAGS += -Isrc -Iinclude
 # -fPIC: one set of objects for the program and the shared library; with hidden symbols it costs nothing.
 CFLAGS_ALL := $(STD) $(WARN) $(OPT) -fPIC -fvisibility=hidden -ffp-contract=off -pthread -MMD -MP $(CFLAGS)
 LIB_LDLIBS := -ljansson -lutf8proc -lm -pthread
-LDLIBS := $(LIB_LDLIBS) -ledit $(LDFLAGS)
+LDLIBS := $(LIB_LDLIBS) -lmicrohttpd -ledit $(LDFLAGS)
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512
 
-ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv grammar sample text engine trace null api cli
+ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv grammar sample text engine trace null server api cli
 ifeq ($(CONFIG),fuzz) # what reads files and texts; kernels take minutes to build with a sanitizer
 ROOMS := base gguf quant tokenizer chat op model grammar
 endif
@@ -187,6 +187,7 @@ test:
 	@$(SUBMAKE) CONFIG=asan all tests
 	@$(SUBMAKE) CONFIG=tsan tests
 	@tools/fetch-model smollm2-135m && tools/fetch-model gemma3-270m
+	@tools/test-venv >/dev/null
 	@tools/run-tests
 
 check:

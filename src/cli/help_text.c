@@ -146,9 +146,13 @@ void rf_help_config(const rf_options *options) {
             continue;
         char flag[RF_OPTION_FLAG_BYTES];
         rf_out_printf("%-24s ", rf_option_flag(option, flag));
-        if (value->n_list == 0)
-            rf_out_safe(rf_str_of(value->text ? value->text : "(not set)"), 200, false);
-        for (size_t j = 0; j < value->n_list; j++) {
+        bool hides = i == RF_OPT_API_KEY && value->text;
+        if (hides || value->n_list == 0)
+            rf_out_safe(rf_str_of(hides         ? "(hidden)"
+                                  : value->text ? value->text
+                                                : "(not set)"),
+                        200, false);
+        for (size_t j = 0; j < value->n_list && !hides; j++) {
             rf_out_text(j > 0 ? " | " : "");
             rf_out_safe(rf_str_of(value->list[j]), 200, false);
         }

@@ -7,6 +7,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cpu/backend_cpu.h"
+#include "null/backend_null.h"
 #include "op/op_view.h"
 
 enum { LOGITS_BYTES = 64 << 20, POLL_NS = 50000000 };
@@ -44,9 +45,18 @@ static rf_status open_file(rf_cli *cli, rf_session *session, rf_error *err) {
     return rf_gguf_open(path, NULL, &session->gguf, err);
 }
 
-rf_status rf_session_open(rf_cli *cli, rf_session *session, bool with_tokenizer, rf_error *err) {
-    RF_TRY(open_file(cli, session, err));
-    session->n_ctx = choose_ctx(cli, session);
+static bool is_null(const rf_cli *cli) { return rf_opt_int(&cli->options, RF_OPT_DEVICE) == 1; }
+
+/* A vocabulary is a model for the null backend. */
+static rf_status open_null(rf_session *session, rf_error *err) {
+    RF_TRY(rf_tokenizer_create(session->gguf, &session->tokenizer, err));
+    session->null_program =
+        rf_null_program(rf_tokenizer_n_tokens(session->tokenizer), session->n_ctx);
+    session->program = &session->null_program;
+    return RF_OK;
+}
+
+static rf_status open_model(rf_cli *cli, rf_session *session, bool with_tokenizer, rf_error *err) {
     rf_model_options options = {.n_ctx = session->n_ctx,
                                 .allow_slow_types =
                                     rf_opt_on(&cli->options, RF_OPT_ALLOW_SLOW_TYPES)};
@@ -56,11 +66,19 @@ rf_status rf_session_open(rf_cli *cli, rf_session *session, bool with_tokenizer,
     RF_TRY(bound);
     if (with_tokenizer)
         RF_TRY(rf_tokenizer_create(session->gguf, &session->tokenizer, err));
+    session->program = rf_model_program(session->model);
+    session->step_bytes = rf_program_step_bytes(session->program);
+    return RF_OK;
+}
+
+rf_status rf_session_open(rf_cli *cli, rf_session *session, bool with_tokenizer, rf_error *err) {
+    RF_TRY(open_file(cli, session, err));
+    session->n_ctx = choose_ctx(cli, session);
+    RF_TRY(is_null(cli) ? open_null(session, err) : open_model(cli, session, with_tokenizer, err));
     if (session->may_constrain)
         RF_TRY(rf_constraint_of_options(&cli->options, session->tokenizer,
                                         rf_opt_on(&cli->options, RF_OPT_RAW), &session->constraint,
                                         err));
-    session->step_bytes = rf_program_step_bytes(rf_model_program(session->model));
     session->n_batch = (uint32_t)rf_opt_int(&cli->options, RF_OPT_BATCH_SIZE);
     if (session->n_batch > session->n_ctx)
         session->n_batch = session->n_ctx;
@@ -78,12 +96,14 @@ rf_status rf_session_open(rf_cli *cli, rf_session *session, bool with_tokenizer,
 
 rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session *session) {
     const rf_options *options = &cli->options;
+    int64_t kv_tokens = rf_opt_int(options, RF_OPT_KV_TOKENS);
     return (rf_engine_options){
         .n_ctx = session->n_ctx,
-        .kv_tokens = (uint32_t)rf_opt_int(options, RF_OPT_KV_TOKENS),
+        .kv_tokens = kv_tokens > 0 ? (uint32_t)kv_tokens : session->pool_contexts * session->n_ctx,
         .batch_tokens = session->n_batch,
         .max_seqs = session->max_seqs,
         .max_outputs = session->n_outputs,
+        .max_waiting = session->max_waiting,
         .type_k = (rf_kv_type)rf_opt_int(options, RF_OPT_CACHE_TYPE_K),
         .type_v = (rf_kv_type)rf_opt_int(options, RF_OPT_CACHE_TYPE_V),
         .draft = rf_draft_engine_options(cli, session),
@@ -101,6 +121,12 @@ rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend *
                              rf_error *err) {
     const rf_options *options = &cli->options;
     uint32_t features;
+    if (is_null(cli)) {
+        rf_null_options null = {.step_ns =
+                                    (uint64_t)rf_opt_int(options, RF_OPT_NULL_STEP_US) * 1000,
+                                .row_ns = (uint64_t)rf_opt_int(options, RF_OPT_NULL_ROW_US) * 1000};
+        return rf_null_backend_create(&null, out, err);
+    }
     RF_TRY(rf_session_features(cli, &features, err));
     rf_cpu_options cpu = {
         .n_threads = n_threads,
@@ -156,8 +182,8 @@ rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
         options.vocab = &vocab.view;
     }
     if (status == RF_OK)
-        status = rf_engine_create(backend, rf_model_program(session->model), &options,
-                                  rf_interrupt_progress, NULL, &session->engine, err);
+        status = rf_engine_create(backend, session->program, &options, rf_interrupt_progress, NULL,
+                                  &session->engine, err);
     rf_vocab_bytes_deinit(&vocab);
     rf_interrupt_block(false);
     rf_progress_end();

@@ -15,9 +15,11 @@
 typedef struct rf_session {
     rf_gguf *gguf;
     rf_tokenizer *tokenizer; /* NULL unless asked for */
-    rf_model *model;
-    rf_engine *engine;   /* NULL until rf_session_start */
-    rf_gguf *draft_gguf; /* of --draft, or NULL */
+    rf_model *model;         /* NULL with --device null */
+    const rf_program *program;
+    rf_program null_program; /* what program is then */
+    rf_engine *engine;       /* NULL until rf_session_start */
+    rf_gguf *draft_gguf;     /* of --draft, or NULL */
     rf_model *draft_model;
     rf_step_recorder *recorder; /* of --step-log and --step-trace, or NULL; made by start */
     rf_draft_kind draft;        /* what requests may ask for; set by open where may_draft */
@@ -26,10 +28,12 @@ typedef struct rf_session {
     uint32_t n_outputs;         /* most rows with logits of a step */
     uint64_t step_bytes;        /* weights that one token reads */
     uint32_t max_seqs;          /* sequences that run at once; set before open: 0 = --parallel */
-    uint32_t default_ctx; /* set before open: context when --ctx-size is 0; 0 = min(trained, 4096)
-                           */
-    bool may_draft;       /* set before open: --draft and --lookup count */
-    bool may_constrain;   /* set before open: --regex and --choice count */
+    uint32_t default_ctx;   /* set before open: context when --ctx-size is 0; 0 = min(trained, 4096)
+                             */
+    uint32_t pool_contexts; /* set before start: the pool without --kv-tokens; 0 = 1 */
+    uint32_t max_waiting;   /* set before start: requests; 0 = the engine's default */
+    bool may_draft;         /* set before open: --draft and --lookup count */
+    bool may_constrain;     /* set before open: --regex and --choice count */
     rf_automaton *constraint; /* what these say of answers, or NULL; owned */
     /* Set before start. */
     bool wants_all_rows;         /* every row's logits are asked for */
@@ -62,7 +66,7 @@ RF_NODISCARD rf_status rf_session_run(rf_session *session, const rf_request *req
                                       rf_event_fn on_event, void *user, rf_error *err);
 
 static inline uint32_t rf_session_n_vocab(const rf_session *session) {
-    return rf_model_program(session->model)->n_vocab;
+    return session->program->n_vocab;
 }
 
 #endif

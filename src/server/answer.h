@@ -1,0 +1,87 @@
+/*
+ * What the engine generates for one request: some prompts, some choices of each, as OpenAI's
+ * completions or chat completions, streamed or whole. A worker creates and submits it; from then
+ * on it belongs to the pump, which feeds it events on its own thread and destroys it after the
+ * last one.
+ */
+#ifndef RF_SERVER_ANSWER_H
+#define RF_SERVER_ANSWER_H
+
+#include "engine/engine.h"
+#include "server/exchange.h"
+#include "server/sampling_fields.h"
+#include "text/answer_text.h"
+
+typedef enum rf_answer_form { RF_FORM_COMPLETION, RF_FORM_CHAT } rf_answer_form;
+
+/* Lists of log-probabilities: chat completions have one, completions four side by side. */
+enum {
+    RF_LOGPROB_TOKENS,
+    RF_LOGPROB_VALUES,
+    RF_LOGPROB_TOPS,
+    RF_LOGPROB_OFFSETS,
+    RF_LOGPROB_LISTS
+};
+enum { RF_LOGPROB_CONTENT = RF_LOGPROB_TOKENS };
+
+typedef struct rf_choice {
+    rf_answer_text text;
+    rf_buf whole;                      /* all its text, where it is not streamed */
+    rf_buf logprobs[RF_LOGPROB_LISTS]; /* of tokens that were not sent yet; JSON without brackets */
+    size_t n_characters;               /* of tokens so far, for text_offset */
+    bool has_begun;                    /* its first chunk was made */
+    const char *finish;                /* "stop" or "length"; NULL while it goes on */
+    uint32_t n_tokens;
+    uint64_t last_ns;
+} rf_choice;
+
+typedef struct rf_answer_prompt {
+    rf_tokens tokens; /* until it is submitted */
+    rf_buf echo;      /* its text, where it is echoed */
+    size_t n_tokens;
+    uint64_t id;                         /* the engine's */
+    uint32_t i_prompt, n_cached, n_open; /* open: choices that go on */
+    bool lives;                          /* the engine has it */
+    bool cancelled;                      /* and was told to stop */
+    struct rf_answer *answer;
+    struct rf_answer_prompt *next; /* the pump's */
+} rf_answer_prompt;
+
+typedef struct rf_answer {
+    rf_exchange *exchange; /* a reference */
+    rf_answer_form form;
+    bool streams, include_usage, echoes, keeps_private;
+    uint32_t n_choices; /* of each prompt */
+    size_t n_prompts;
+    rf_answer_prompt *prompts; /* owned */
+    rf_choice *choices;        /* owned, [n_prompts * n_choices] */
+    rf_sampling_ask sampling;
+    uint32_t n_new;
+    int32_t priority;
+    uint64_t salt;
+    char id[48];
+    rf_buf head, sent; /* how each chunk begins; the chunk that is being made */
+    int64_t created_s;
+    uint64_t submitted_ns, first_ns, last_ns, deadline_ns;
+    rf_refusal failure;
+    /* Behind the pump's lock. */
+    uint32_t n_live; /* prompts that the engine has */
+    bool abandoned, timed_out, retries_cancel;
+    struct rf_answer *next_retry;
+} rf_answer;
+
+/* From a checked request; takes a reference of exchange. False: *refusal. */
+bool rf_answer_create(rf_exchange *exchange, rf_answer_form form, const rf_ask *ask,
+                      size_t n_prompts, rf_answer **out, rf_refusal *refusal);
+void rf_answer_destroy(rf_answer *answer); /* NULL is a no-op */
+
+/* Checks the lengths, hands it to the pump. The answer is the pump's afterwards, or, where it was
+ * refused, gone: false. */
+bool rf_answer_submit(rf_answer *answer, rf_refusal *refusal);
+
+/* On the pump's thread. True: its prompt needs no more events, though the engine may go on. */
+bool rf_answer_take(rf_answer *answer, rf_answer_prompt *prompt, const rf_event *event);
+/* After the last event of its last prompt. */
+void rf_answer_finish(rf_answer *answer);
+
+#endif

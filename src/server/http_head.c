@@ -1,0 +1,143 @@
+#include "server/http_head.h"
+
+#include <microhttpd.h>
+#include <stdint.h>
+#include <strings.h>
+
+static bool is_name(rf_str s, const char *name) {
+    return s.len == strlen(name) && strncasecmp(s.ptr, name, s.len) == 0;
+}
+
+/* RFC 9110, 5.6.2: tchar. */
+static bool is_token(rf_str s) {
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        if (c <= ' ' || c >= 127 || strchr("\"(),/:;<=>?@[\\]{}", c))
+            return false;
+    }
+    return s.len > 0;
+}
+
+static bool is_field_value(rf_str s) {
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        if ((c < ' ' && c != '\t') || c == 127)
+            return false;
+    }
+    return true;
+}
+
+static enum MHD_Result see(void *user, enum MHD_ValueKind kind, const char *key, size_t n_key,
+                           const char *value, size_t n_value) {
+    rf_head *head = user;
+    rf_str name = {key, n_key}, v = {value, value ? n_value : 0};
+    (void)kind;
+    head->malformed |= !is_token(name) || !is_field_value(v);
+    if (is_name(name, "Host")) {
+        head->n_hosts++;
+        head->host = v;
+    } else if (is_name(name, "Content-Length")) {
+        head->n_lengths++;
+        head->length = v;
+    } else if (is_name(name, "Transfer-Encoding")) {
+        head->n_encodings++;
+        head->encoding = v;
+    } else if (is_name(name, "Content-Encoding")) {
+        head->content_encoding = v;
+    } else if (is_name(name, "Origin")) {
+        head->origin = v;
+    } else if (is_name(name, "Authorization")) {
+        head->authorization = v;
+    } else if (is_name(name, "X-Api-Key")) {
+        head->api_key = v;
+    } else if (is_name(name, "X-Request-Id")) {
+        head->request_id = v;
+    }
+    return MHD_YES;
+}
+
+void rf_head_read(struct MHD_Connection *mhd, const char *version, rf_head *out) {
+    *out = (rf_head){.is_1_1 = strcmp(version, "HTTP/1.1") == 0};
+    (void)MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, see, out);
+}
+
+static bool refuse_head(rf_refusal *refusal, const char *why) {
+    refusal->closes = true;
+    return rf_refuse(refusal, RF_REFUSE_REQUEST, NULL, "%s", why);
+}
+
+bool rf_head_length(const rf_head *head, uint64_t *out) {
+    *out = 0;
+    for (size_t i = 0; i < head->length.len; i++) {
+        char c = head->length.ptr[i];
+        if (c < '0' || c > '9' || *out > UINT64_MAX / 16)
+            return false;
+        *out = *out * 10 + (uint64_t)(c - '0');
+    }
+    return head->length.len > 0;
+}
+
+bool rf_head_check(const rf_head *head, bool takes_body, rf_refusal *refusal) {
+    uint64_t ignored;
+    if (head->malformed)
+        return refuse_head(refusal, "a header has characters that may not be in its name or value");
+    if (head->n_hosts > 1 || (head->is_1_1 && head->n_hosts == 0))
+        return refuse_head(refusal, "found no Host header or several, expected one");
+    if (head->n_lengths > 1 || (head->n_lengths == 1 && !rf_head_length(head, &ignored)))
+        return refuse_head(refusal, "found several Content-Length headers or one that is no "
+                                    "number, expected one number");
+    if (head->n_encodings > 1 || (head->n_encodings == 1 && !is_name(head->encoding, "chunked")))
+        return refuse_head(refusal, "Transfer-Encoding: expected chunked or none");
+    if (head->n_encodings == 1 && (head->n_lengths == 1 || !head->is_1_1))
+        return refuse_head(refusal, "found Transfer-Encoding where the length is given or in "
+                                    "HTTP/1.0, expected one of both");
+    if (head->content_encoding.len > 0 && !is_name(head->content_encoding, "identity")) {
+        refusal->closes = true;
+        return rf_refuse(refusal, RF_REFUSE_ENCODING, NULL, "Content-Encoding %.*s is not taken",
+                         RF_STR_ARG(head->content_encoding));
+    }
+    if (takes_body && head->n_lengths == 0 && head->n_encodings == 0)
+        return rf_refuse(refusal, RF_REFUSE_LENGTH, NULL,
+                         "a body is expected: Content-Length or Transfer-Encoding: chunked");
+    return true;
+}
+
+/* The host of "host:port" or "[v6]:port". */
+static rf_str host_part(rf_str authority) {
+    if (authority.len > 0 && authority.ptr[0] == '[') {
+        const char *end = memchr(authority.ptr, ']', authority.len);
+        return rf_str_sub(authority, 0, end ? (size_t)(end - authority.ptr) + 1 : authority.len);
+    }
+    const char *colon = authority.len ? memchr(authority.ptr, ':', authority.len) : NULL;
+    return rf_str_sub(authority, 0, colon ? (size_t)(colon - authority.ptr) : authority.len);
+}
+
+static bool is_this_machine(rf_str host) {
+    return is_name(host, "localhost") || is_name(host, "127.0.0.1") || is_name(host, "[::1]");
+}
+
+bool rf_head_check_origin(const rf_head *head, bool checks_host, rf_refusal *refusal) {
+    if (checks_host && head->n_hosts == 1 && !is_this_machine(host_part(head->host)))
+        return rf_refuse(refusal, RF_REFUSE_ORIGIN, NULL,
+                         "Host %.*s is no name of this machine; without an API key only localhost "
+                         "is answered",
+                         RF_STR_ARG(head->host));
+    if (head->origin.len == 0)
+        return true;
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < 2; i++) {
+        rf_str scheme = rf_str_of(schemes[i]);
+        if (rf_str_starts(head->origin, scheme) &&
+            rf_str_eq(rf_str_sub(head->origin, scheme.len, head->origin.len), head->host))
+            return true;
+    }
+    return rf_refuse(refusal, RF_REFUSE_ORIGIN, NULL,
+                     "requests of pages from %.*s are not answered", RF_STR_ARG(head->origin));
+}
+
+rf_str rf_head_key(const rf_head *head) {
+    rf_str scheme = rf_str_sub(head->authorization, 0, 7);
+    if (is_name(scheme, "Bearer "))
+        return rf_str_sub(head->authorization, 7, head->authorization.len);
+    return head->api_key;
+}

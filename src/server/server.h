@@ -1,0 +1,51 @@
+/*
+ * The HTTP server: an engine's requests as OpenAI's API. One loop thread owns all connections, one
+ * thread takes the engine's events, a few workers read bodies, render and tokenise. The functions
+ * here belong to the thread that created the server.
+ */
+#ifndef RF_SERVER_SERVER_H
+#define RF_SERVER_SERVER_H
+
+#include "chat/template.h"
+#include "engine/engine.h"
+#include "server/api_keys.h"
+#include "tokenizer/tokenizer.h"
+
+typedef struct rf_server rf_server;
+
+enum { RF_SERVER_MAX_LISTEN = 8 };
+
+/* Everything is borrowed until rf_server_destroy; the server is the engine's only client. */
+typedef struct rf_server_options {
+    const char *const *listen; /* "127.0.0.1:8080", "[::1]:0", "unix:/run/x.sock" */
+    size_t n_listen;
+    const rf_api_keys *keys; /* none: every request is let in */
+    bool insecure;           /* other addresses than loopback need no key */
+    const char *model_name;  /* what answers and /v1/models call the model */
+    rf_engine *engine;
+    const rf_tokenizer *tokenizer;
+    const rf_template *chat_template; /* or NULL */
+    rf_sample_params sampling;        /* defaults of requests */
+    int64_t n_predict;                /* most new tokens where a request names none; -1: any */
+    uint32_t n_ctx;
+    uint32_t max_running; /* requests in work; more are answered 429 */
+    size_t max_body_bytes, max_output_bytes;
+    uint32_t max_connections;
+    uint32_t n_workers;
+    uint32_t ping_s, timeout_s;
+} rf_server_options;
+
+/* Binds the addresses and starts the threads. RF_ERR_USAGE for an address that is not to be
+ * opened without keys. */
+RF_NODISCARD rf_status rf_server_create(const rf_server_options *options, rf_server **out,
+                                        rf_error *err);
+/* "http://127.0.0.1:8080", with the port that the system chose for 0. Valid until destroy. */
+const char *rf_server_address(const rf_server *server, size_t i);
+
+/* Takes no more connections and requests; what is in work goes on. */
+void rf_server_drain(rf_server *server);
+uint32_t rf_server_n_open(const rf_server *server); /* requests that are in work or being sent */
+/* Ends what is left and joins the threads. NULL is a no-op. */
+void rf_server_destroy(rf_server *server);
+
+#endif

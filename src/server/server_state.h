@@ -1,0 +1,30 @@
+/* What a server is made of. Only the server's own files include it. */
+#ifndef RF_SERVER_SERVER_STATE_H
+#define RF_SERVER_SERVER_STATE_H
+
+#include <stdatomic.h>
+
+#include "server/listen_address.h"
+#include "server/metrics.h"
+#include "server/server.h"
+
+struct rf_server {
+    rf_server_options options;
+    rf_listener listeners[RF_SERVER_MAX_LISTEN];
+    size_t n_listeners;
+    struct rf_loop *loop;
+    struct rf_pump *pump;
+    struct rf_workers *workers;
+    rf_metrics metrics;
+    atomic_uint n_running;   /* exchanges that a worker or the engine has */
+    atomic_uint n_open;      /* exchanges from their head to their last byte */
+    atomic_uint n_in_engine; /* prompts */
+    atomic_bool draining;
+    int64_t started_s; /* since 1970 */
+    char fingerprint[32];
+};
+
+/* A name of its own for a request, a call or an answer: prefix and 24 hexadecimal digits. */
+void rf_server_make_id(const char *prefix, char *out, size_t n);
+
+#endif
