@@ -119,13 +119,16 @@ static void test_answers_match(void **state) {
         automata[i] = regex(patterns[i]);
     rf_engine_options options = {
         .n_ctx = MAX_TOKENS, .kv_tokens = 160, .max_seqs = 6, .batch_tokens = 24, .vocab = &bytes};
+    options.draft = (rf_draft_options){.n_max = 4, .always = true};
     for (int i = 0; i < 2; i++) {
         uint64_t forbidden = rf_alloc_n_forbidden();
         bench_open(&b, &options, 1);
         run_all(&b, (const rf_automaton *const *)automata, i ? RF_DRAFT_LOOKUP : RF_DRAFT_NONE,
                 answers[i]);
         check((const rf_automaton *const *)automata, answers[i]);
-        assert_true(rf_engine_get_counters(b.engine).sched.n_preempted > 0);
+        rf_sched_counters counters = rf_engine_get_counters(b.engine).sched;
+        assert_true(counters.n_preempted > 0);
+        assert_int_equal(counters.n_accepted > 0, i);
         bench_close(&b);
         assert_int_equal(rf_alloc_n_forbidden(), forbidden);
     }
