@@ -57,7 +57,7 @@ SIM_OBJ := $(SIM_SRC:%.c=$(BUILD)/%.o)
 .PHONY: all
 all: $(BIN)
 
-$(BUILD)/tests/%.o $(BUILD)/bench/%.o: CPPFLAGS += -I.
+$(BUILD)/tests/%.o: CPPFLAGS += -I.
 # Unrolled kernels take minutes to compile with every check in line: under ASan theirs are calls, and
 # UBSan, which finds little in intrinsics, leaves them out.
 IS_CLANG := $(findstring clang,$(CC))
@@ -117,7 +117,7 @@ $(BUILD)/sim: $(SIM_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
 
 # What masks of tokens cost; run it from here.
-$(BUILD)/bench/masks: $(BUILD)/bench/masks.o $(TEST_LIB_OBJ) $(LIB)
+$(BUILD)/tests/masks: $(BUILD)/tests/masks.o $(TEST_LIB_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -lcmocka -llzma $(LDLIBS) -o $@
 
 # Writes every hostile file into a folder: hostile OUTDIR
@@ -151,7 +151,7 @@ fuzz-replay: $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 
 # Everything that tools/run-tests runs, for this CONFIG.
 .PHONY: tests
-tests: $(TEST_BIN) $(BUILD)/kcheck $(BUILD)/sim $(BUILD)/bench/masks $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
+tests: $(TEST_BIN) $(BUILD)/kcheck $(BUILD)/sim $(BUILD)/tests/masks $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 
 # ---- commands for people -------------------------------------------------------------------
 

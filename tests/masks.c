@@ -1,4 +1,4 @@
-/* What masks of tokens cost with the Llama 3 vocabulary of tests/golden: build/release/bench/masks,
+/* What masks of tokens cost with the Llama 3 vocabulary of tests/golden: build/release/tests/masks,
  * from the repository root. Best of several rounds; processor time of one thread. */
 #include <stdio.h>
 
