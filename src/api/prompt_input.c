@@ -96,6 +96,9 @@ rocmforge_status rf_api_prompt_tokens(const rf_api_model *model, const rocmforge
     } else {
         status = from_messages(model, &prompt, NULL, out, &err);
     }
+    if (status == RF_OK && out->n > INT32_MAX)
+        status = rf_fail(&err, RF_ERR_LIMIT, "the prompt has %zu tokens, expected at most %d",
+                         out->n, INT32_MAX);
     if (status == RF_OK && out->n == 0)
         status = rf_fail(&err, RF_ERR_INVALID, "the prompt has no tokens, expected at least one");
     return rf_api_result(status, &err);

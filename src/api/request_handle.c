@@ -169,8 +169,11 @@ static rf_api_note *await_note(rf_api_request *request, uint64_t deadline_ns,
 static void keep_ready(rf_api_request *request) {
     bool has_more = request->first || request->at_todo < request->n_todo ||
                     (!request->ended && !request->in_engine);
-    if (has_more && !request->closed)
-        rf_api_request_ready(request);
+    if (!has_more || request->closed)
+        return;
+    rf_api_request_ready(request);
+    if (request->handle)
+        rf_api_engine_wake(request->engine, request); /* whoever waits for any */
 }
 
 static rocmforge_status fill_todo(rf_api_request *request, uint64_t deadline_ns) {
