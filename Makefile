@@ -26,7 +26,8 @@ LDLIBS := $(LIB_LDLIBS) -lmicrohttpd -ledit $(LDFLAGS)
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512
 
-ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv grammar sample text engine trace null server api cli
+PUBLIC_ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv grammar sample text engine api
+ROOMS := $(PUBLIC_ROOMS) trace null server cli
 ifeq ($(CONFIG),fuzz) # what reads files and texts; kernels take minutes to build with a sanitizer
 ROOMS := base gguf quant tokenizer chat op model grammar
 endif
@@ -35,11 +36,11 @@ LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/internal.a
 BIN := $(BUILD)/rocmforge
 
-# What others link: the rooms without the command line, and no symbol but rocmforge_*.
+# What others link: the rooms that api/ stands on, and no symbol but rocmforge_*.
 VERSION := $(shell sed -n 's/^.define ROCMFORGE_VERSION  *"\(.*\)"/\1/p' include/rocmforge.h)
 SO_NAME := librocmforge.so.$(firstword $(subst ., ,$(VERSION)))
 SO_FILE := librocmforge.so.$(VERSION)
-PUBLIC_OBJ := $(filter-out $(BUILD)/src/cli/%,$(LIB_OBJ))
+PUBLIC_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard $(PUBLIC_ROOMS:%=src/%/*.c))))
 PUBLIC := $(BUILD)/lib/librocmforge.a $(BUILD)/lib/$(SO_FILE) $(BUILD)/lib/rocmforge.pc
 PREFIX ?= /usr/local
 
