@@ -113,6 +113,34 @@ rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session 
     };
 }
 
+rf_status rf_session_fit_pool(const rf_cli *cli, const rf_session *session,
+                              const rf_backend *backend, rf_engine_options *engine, rf_error *err) {
+    uint64_t bytes = (uint64_t)rf_opt_int(&cli->options, RF_OPT_KV_BYTES);
+    if (bytes == 0)
+        return RF_OK;
+    if (rf_opt_int(&cli->options, RF_OPT_KV_TOKENS) > 0)
+        return rf_fail(err, RF_ERR_USAGE, "found --kv-tokens and --kv-bytes, expected one of them");
+    rf_status status =
+        rf_engine_fit_pool(backend, rf_model_program(session->model), engine, bytes, err);
+    return status == RF_OK ? RF_OK : rf_fail_prefix(err, "--kv-bytes");
+}
+
+/* What requests may be, and share. */
+static void note_pool(const rf_session *session, const rf_backend *backend) {
+    const rf_limits *limits = rf_engine_get_limits(session->engine);
+    const rf_program *program = rf_model_program(session->model);
+    rf_memory_plan plan;
+    rf_error ignored = {0};
+    char size[RF_SIZE_TEXT_BYTES];
+    uint32_t most = 0;
+    for (uint32_t g = 0; g < program->n_kv_groups; g++)
+        most = limits->n_blocks[g] > most ? limits->n_blocks[g] : most;
+    if (backend->api->plan(backend, program, limits, &plan, &ignored) == RF_OK)
+        rf_note("%slongest request %u tokens; cache of %u tokens, %s, for %u at once%s",
+                rf_note_style(RF_STYLE_DIM), limits->max_context, most * limits->block_tokens,
+                rf_size_text(plan.kv_bytes, size), limits->max_seqs, rf_note_style(RF_STYLE_NONE));
+}
+
 rf_status rf_session_features(const rf_cli *cli, uint32_t *out, rf_error *err) {
     return rf_cpu_features_named(rf_opt_text(&cli->options, RF_OPT_ISA), out, err);
 }
@@ -172,12 +200,13 @@ rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
             return drafts;
         }
     }
-    if (!rf_opt_on(&cli->options, RF_OPT_QUIET))
+    bool quiet = rf_opt_on(&cli->options, RF_OPT_QUIET);
+    if (!quiet)
         rf_progress_begin("loading");
     rf_interrupt_block(true);
     rf_vocab_bytes vocab = {0};
-    rf_status status = RF_OK;
-    if (session->constraint) {
+    rf_status status = rf_session_fit_pool(cli, session, backend, &options, err);
+    if (status == RF_OK && session->constraint) {
         status = rf_vocab_bytes_init(&vocab, session->tokenizer, rf_session_n_vocab(session), err);
         options.vocab = &vocab.view;
     }
@@ -187,6 +216,8 @@ rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
     rf_vocab_bytes_deinit(&vocab);
     rf_interrupt_block(false);
     rf_progress_end();
+    if (status == RF_OK && session->may_constrain && !quiet)
+        note_pool(session, backend);
     if (status != RF_OK) {
         backend->api->destroy(backend);
         if (options.draft.backend)

@@ -49,8 +49,11 @@ RF_NODISCARD rf_status rf_session_open(rf_cli *cli, rf_session *session, bool wi
 RF_NODISCARD rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err);
 void rf_session_close(rf_session *session); /* safe on a zeroed one */
 
-/* What the options ask of engine and backend. */
+/* What the options ask of engine and backend; rf_session_fit_pool adds --kv-bytes. */
 rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session *session);
+RF_NODISCARD rf_status rf_session_fit_pool(const rf_cli *cli, const rf_session *session,
+                                           const rf_backend *backend, rf_engine_options *engine,
+                                           rf_error *err);
 /* RF_CPU_… bits that --isa allows. */
 RF_NODISCARD rf_status rf_session_features(const rf_cli *cli, uint32_t *out, rf_error *err);
 /* n_threads: 0 = one for each processor. */

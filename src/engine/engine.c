@@ -192,6 +192,23 @@ static rf_status prepare(rf_engine *engine, rf_backend *backend, rf_progress_fn 
     return start(engine, err);
 }
 
+rf_status rf_engine_own_bytes(const rf_program *program, const rf_engine_options *options,
+                              uint64_t *bytes, rf_error *err) {
+    size_t before = rf_alloc_live_bytes();
+    rf_engine *engine = rf_alloc_aligned(64, sizeof *engine);
+    if (!engine)
+        return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the engine");
+    memset(engine, 0, sizeof *engine);
+    engine->core.program = program;
+    engine->core.options = *options;
+    rf_status status = rf_engine_limits(program, options, &engine->core.limits, err);
+    if (status == RF_OK)
+        status = take_memory(engine, err);
+    *bytes = rf_alloc_live_bytes() - before;
+    release(engine);
+    return status;
+}
+
 rf_status rf_engine_create(rf_backend *backend, const rf_program *program,
                            const rf_engine_options *options, rf_progress_fn progress, void *user,
                            rf_engine **out, rf_error *err) {

@@ -82,6 +82,17 @@ typedef struct rf_engine_options {
 RF_NODISCARD rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *options,
                                         rf_limits *out, rf_error *err);
 
+/* Sets kv_tokens to the largest pool that takes at most kv_bytes on a backend, all groups together.
+ * RF_ERR_LIMIT with the bytes of one block if that is too little for any. */
+RF_NODISCARD rf_status rf_engine_fit_pool(const rf_backend *backend, const rf_program *program,
+                                          rf_engine_options *options, uint64_t kv_bytes,
+                                          rf_error *err);
+/* What the engine takes beside its backend: rings, prompts, rows of results, the scheduler's lists.
+ * Found by taking it for a moment, while no other thread takes memory. */
+RF_NODISCARD rf_status rf_engine_own_bytes(const rf_program *program,
+                                           const rf_engine_options *options, uint64_t *bytes,
+                                           rf_error *err);
+
 /* Binds backend to program, takes all memory, starts the thread. backend is owned by the engine on
  * success and stays the caller's on failure; program is borrowed until destroy. */
 RF_NODISCARD rf_status rf_engine_create(rf_backend *backend, const rf_program *program,

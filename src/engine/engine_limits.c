@@ -59,3 +59,37 @@ rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *o
         out->n_blocks[g] = group_blocks(program->kv_groups[g].window, kv_tokens, out);
     return RF_OK;
 }
+
+static rf_status pool_bytes(const rf_backend *backend, const rf_program *program,
+                            const rf_engine_options *options, uint64_t *bytes, rf_error *err) {
+    rf_limits limits;
+    rf_memory_plan plan;
+    RF_TRY(rf_engine_limits(program, options, &limits, err));
+    RF_TRY(backend->api->plan(backend, program, &limits, &plan, err));
+    *bytes = plan.kv_bytes;
+    return RF_OK;
+}
+
+rf_status rf_engine_fit_pool(const rf_backend *backend, const rf_program *program,
+                             rf_engine_options *options, uint64_t kv_bytes, rf_error *err) {
+    uint32_t fits = 0, least = 1, most = INT32_MAX / BLOCK_TOKENS;
+    uint64_t bytes = 0, block = 0;
+    while (least <= most) {
+        uint32_t middle = fits == 0 && block == 0 ? 1 : least + (most - least) / 2;
+        options->kv_tokens = middle * BLOCK_TOKENS;
+        RF_TRY(pool_bytes(backend, program, options, &bytes, err));
+        block = block > 0 ? block : bytes;
+        if (bytes <= kv_bytes) {
+            fits = middle;
+            least = middle + 1;
+        } else {
+            most = middle - 1;
+        }
+    }
+    if (fits == 0)
+        return rf_fail(err, RF_ERR_LIMIT,
+                       "a cache of %llu bytes: one block of %d tokens takes %llu",
+                       (unsigned long long)kv_bytes, BLOCK_TOKENS, (unsigned long long)block);
+    options->kv_tokens = fits * BLOCK_TOKENS;
+    return RF_OK;
+}

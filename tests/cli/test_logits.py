@@ -84,7 +84,8 @@ def test_not_a_number_in_the_weights(tmp_path):
 
 def test_plan_and_perplexity(tiny, tmp_path):
     plan = json.loads(ok("plan", "-m", tiny, "--json", "-c", "64").out)
-    assert plan["total_bytes"] == sum(plan[k] for k in ("weights_bytes", "mapped_bytes", "kv_bytes", "workspace_bytes"))
+    assert plan["total_bytes"] == sum(
+        plan[k] for k in ("weights_bytes", "mapped_bytes", "kv_bytes", "workspace_bytes", "engine_bytes"))
     more = json.loads(ok("plan", "-m", tiny, "--json", "-c", "64", "--kv-tokens", "640", "-np", "8", "-ctk", "f32").out)
     assert plan["kv_bytes"] * 10 < more["kv_bytes"] and more["sequences"] == 8
     assert "workspace" in ok("plan", "-m", tiny).out
@@ -99,3 +100,14 @@ def test_plan_and_perplexity(tiny, tmp_path):
     fails(2, "perplexity", "-m", tiny, "-f", text, "-c", "64", says="at least one window of 64")
     text.write_bytes(b"\xff" * 100)
     fails(1, "perplexity", "-m", tiny, "-f", text, says="text.txt")
+
+
+def test_pool(tiny):
+    """-c is the longest request, --kv-tokens or --kv-bytes the pool; plan and the start-up line say the same."""
+    for pool in (["--kv-tokens", "640"], ["--kv-bytes", "3M"]):
+        plan = json.loads(ok("plan", "-m", tiny, "--json", "-c", "64", *pool).out)
+        assert plan["context_tokens"] == 64 and plan["pool_tokens"] >= 640 and plan["kv_bytes"] <= 3e6
+        done = ok("generate", "-m", tiny, "--raw", "-p", "a", "-n", "2", "-c", "64", *pool)
+        assert f"longest request 64 tokens; cache of {plan['pool_tokens']} tokens" in done.err
+    fails(2, "plan", "-m", tiny, "--kv-tokens", "64", "--kv-bytes", "1M", says="expected one of them")
+    fails(2, "plan", "-m", tiny, "--kv-bytes", "1K", says=["--kv-bytes", "400M or 2G"])
