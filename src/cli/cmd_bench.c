@@ -5,6 +5,7 @@
 #include "cli/bench.h"
 #include "cli/bench_tokenizer.h"
 #include "cli/output.h"
+#include "cli/serve_sim.h"
 #include "cli/session.h"
 #include "model/synthetic.h"
 
@@ -200,6 +201,9 @@ rf_status rf_cmd_bench(rf_cli *cli, rf_error *err) {
     rf_status status = check_sources(&j, err);
     if (status == RF_OK && rf_opt_on(&cli->options, RF_OPT_TOKENIZER))
         status = run_tokenizers(&j, err);
+    else if (status == RF_OK && rf_opt_on(&cli->options, RF_OPT_SERVE_SIM))
+        for (size_t i = 0; i < j.n_sources && status == RF_OK; i++)
+            status = rf_serve_sim(cli, &j.sources[i], err);
     else if (status == RF_OK)
         status = run_tests(&j, err);
     release(&j);
