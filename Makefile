@@ -161,11 +161,12 @@ MODEL ?= smollm2-135m
 PROMPT ?= $(if $(filter gemma3-270m,$(MODEL)),The three primary colours are,Why is the sky blue? Answer in two sentences.)
 SUBMAKE = $(MAKE) -s --no-print-directory -j$(JOBS)
 
-.PHONY: help demo test check format clean lib install uninstall
+.PHONY: help demo serve-demo test check format clean lib install uninstall
 help:
 	@echo 'make            build build/release/rocmforge'
 	@echo 'make demo       install what is missing, build, fetch a small model, answer a prompt'
 	@echo '                  MODEL=gemma3-270m  another model      PROMPT="…"  your own question'
+	@echo 'make serve-demo serve that model on port 8080'
 	@echo 'make test       the whole test suite (installs what it needs)'
 	@echo 'make check      the style checks alone       make format   let clang-format write the files'
 	@echo 'make fuzz       libFuzzer on every target, FUZZ_SECONDS each (default 60)'
@@ -182,11 +183,19 @@ demo:
 	@model=$$(tools/fetch-model $(MODEL)) && \
 	  $(BIN) generate -m "$$model" -p "$$PROMPT" -n 128 --temp 0 $(if $(filter gemma3-270m,$(MODEL)),--raw)
 
+serve-demo:
+	@tools/install-deps build demo
+	@$(SUBMAKE) all
+	@model=$$(tools/fetch-model $(MODEL)) && \
+	  echo "curl http://127.0.0.1:8080/v1/chat/completions -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'" && \
+	  echo "python3 -c 'import openai; print(openai.OpenAI(base_url=\"http://127.0.0.1:8080/v1\", api_key=\"-\").chat.completions.create(model=\"-\", messages=[{\"role\": \"user\", \"content\": \"Hello\"}]).choices[0].message.content)'" && \
+	  exec $(BIN) serve -m "$$model" --max-seqs 16
+
 test:
 	@tools/install-deps build demo test
 	@$(SUBMAKE) CONFIG=release all lib tests $(BUILD)/tests/real $(BUILD)/tests/hostile
 	@$(SUBMAKE) CONFIG=asan all tests
-	@$(SUBMAKE) CONFIG=tsan tests
+	@$(SUBMAKE) CONFIG=tsan all tests
 	@tools/fetch-model smollm2-135m && tools/fetch-model gemma3-270m
 	@tools/test-venv >/dev/null
 	@tools/run-tests

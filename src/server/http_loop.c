@@ -20,7 +20,7 @@ enum {
     TICK_MS = 500,
     N_EVENTS = 256,
     IDLE_S = 75,                     /* between requests, and until the head is there */
-    POOL_BYTES = 16 << 10,           /* of a connection: bounds its request's head */
+    POOL_BYTES = 8 << 10,            /* of a connection: bounds its request's head */
     BODY_GRACE_S = 10,               /* a body has this long, and a second more */
     BODY_LEAST_BYTES_A_SECOND = 1024 /* for so many of its bytes */
 };

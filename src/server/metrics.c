@@ -1,5 +1,6 @@
 #include "server/metrics.h"
 
+#include "base/alloc.h"
 #include "server/answer.h"
 #include "server/server_state.h"
 
@@ -157,6 +158,9 @@ void rf_metrics_write(struct rf_server *server, rf_buf *out) {
         write_value(out, "counter", counter_rows[i][0], counter_rows[i][1],
                     (double)get(&metrics->counters[i]));
     write_engine(server, out);
+    write_value(out, "gauge", "heap_bytes",
+                "memory of the process that is in use, without libraries",
+                (double)rf_alloc_live_bytes());
     write_value(out, "gauge", "http_requests_running", "requests that were let in and not answered",
                 (double)atomic_load(&server->n_running));
     for (size_t i = 0; i < RF_HISTOGRAM_COUNT; i++)

@@ -42,8 +42,8 @@ static void make_fingerprint(struct rf_server *server) {
 static rf_status start(struct rf_server *server, rf_error *err) {
     RF_TRY(open_listeners(server, err));
     RF_TRY(rf_workers_create(server->options.n_workers, &server->workers, err));
-    RF_TRY(rf_loop_create(server, &server->loop, err));
-    return rf_pump_create(server, &server->pump, err);
+    RF_TRY(rf_pump_create(server, &server->pump, err));
+    return rf_loop_create(server, &server->loop, err); /* the last: requests come from now on */
 }
 
 rf_status rf_server_create(const rf_server_options *options, rf_server **out, rf_error *err) {
