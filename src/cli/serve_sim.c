@@ -11,7 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 
-enum { POLL_NS = 50000000, QUIET_TOKENS = 128, MAX_OUTPUT_STREAM = 4096 };
+enum { POLL_NS = 50000000, QUIET_TOKENS = 1024, MAX_OUTPUT_STREAM = 4096 };
 
 typedef struct arrival {
     uint32_t n_prompt, n_new;

@@ -12,11 +12,15 @@
  * it, one that was short raises it. One slow step (another program had the processor) must not
  * teach much: each change has a limit.
  *
+ * Far into a long prompt the first row alone can take longer than a step may. Then few rows gain
+ * nothing for those who wait and the prompt would never end: it gets HOPELESS_ROWS from time to
+ * time.
+ *
  * After QUIET_STEPS steps with rows of prompts, one without them shows again what decode rows alone
  * cost.
  */
-enum { QUIET_STEPS = 64 };
-static const double fall_most = 0.5, rise_most = 1.25;
+enum { QUIET_STEPS = 64, LEAST_ROWS = 2, HOPELESS_STEPS = 4, HOPELESS_ROWS = 16 };
+static const double fall_most = 0.5, rise_most = 1.25, hopeless = 4;
 
 static double clamp(double x, double least, double most) {
     return x < least ? least : x > most ? most : x;
@@ -25,7 +29,7 @@ static double clamp(double x, double least, double most) {
 static double target_of(const rf_scheduler *sched) {
     double target = (double)sched->config.target_ns, quiet = sched->quiet_ns;
     if (target == 0)
-        target = 2.7 * quiet;
+        target = 1.75 * quiet;
     return target > 1.25 * quiet ? target : 1.25 * quiet; /* prompts must end some day */
 }
 
@@ -55,9 +59,16 @@ void rf_sched_learn(rf_scheduler *sched, uint64_t elapsed_ns) {
     sched->n_loud++;
     double over = ns - sched->quiet_ns, room = target_of(sched) - sched->quiet_ns;
     double change = over > 0 ? clamp(room / over, fall_most, rise_most) : rise_most;
+    double rows = sched->prefill_rows * change, most = sched->config.max_tokens;
     if (change > 1 && step->n_prefill < (uint32_t)sched->prefill_rows)
         return; /* it could have had more */
-    sched->prefill_rows = clamp(sched->prefill_rows * change, 1, sched->config.max_tokens);
+    sched->n_hopeless =
+        step->n_prefill <= LEAST_ROWS && over > hopeless * room ? sched->n_hopeless + 1 : 0;
+    if (sched->n_hopeless == HOPELESS_STEPS) {
+        rows = HOPELESS_ROWS;
+        sched->n_hopeless = 0;
+    }
+    sched->prefill_rows = clamp(rows, most < LEAST_ROWS ? most : LEAST_ROWS, most);
 }
 
 uint32_t rf_sched_budget(const rf_scheduler *sched, uint32_t n_decode) {

@@ -63,6 +63,7 @@ struct rf_scheduler {
     /* What steps cost; negative: not known yet. See sched_commit.c. */
     double quiet_ns;              /* decode rows alone, last n_quiet of them */
     double prefill_rows;          /* rows of prompts that bring a step to its target; at least 1 */
+    uint32_t n_hopeless;          /* steps in a row that the first row of a prompt made too long */
     uint32_t n_quiet;             /* decode rows of the last step without others */
     uint32_t n_loud;              /* steps with rows of prompts since then */
     uint64_t released_at_failure; /* the cache's counter when the head did not fit */

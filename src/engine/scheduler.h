@@ -35,7 +35,7 @@ typedef struct rf_sched_config {
     uint32_t max_outputs;        /* rows with results of a step, at least max_seqs */
     uint32_t max_waiting;        /* jobs that wait */
     uint64_t max_waiting_tokens; /* tokens of their prompts */
-    uint64_t target_ns;          /* length of a step with decode rows; 0: 2.7 quiet ones */
+    uint64_t target_ns;          /* length of a step with decode rows; 0: 1.75 quiet ones */
     uint64_t aging_ns;           /* waiting that is worth a level of priority; 0: 1 s */
 } rf_sched_config;
 
