@@ -310,7 +310,9 @@ static void test_callbacks(void **state) {
     rocmforge_event event = rocmforge_event_init();
     while (!event.last)
         assert_int_equal(rocmforge_request_next(other, &event, -1), ROCMFORGE_OK);
-    assert_int_equal(event.finish, ROCMFORGE_FINISH_CANCELLED);
+    /* Unless it had all its tokens before it was cancelled. */
+    assert_int_equal(event.finish, event.n_generated == 100 ? ROCMFORGE_FINISH_LENGTH
+                                                            : ROCMFORGE_FINISH_CANCELLED);
     assert_int_equal(rocmforge_request_next(other, &event, -1), ROCMFORGE_END);
     assert_int_equal(rocmforge_request_close(other), ROCMFORGE_OK);
     n_events = 0;
