@@ -48,6 +48,7 @@ rf_status rf_engine_limits(const rf_program *program, const rf_engine_options *o
     outputs = outputs > seqs ? outputs : seqs;
     uint64_t drafts = (uint64_t)seqs * options->draft.n_max;
     outputs += (uint32_t)(drafts < MOST_DRAFT_ROWS ? drafts : MOST_DRAFT_ROWS);
+    outputs = outputs < MAX_SEQS ? outputs : MAX_SEQS; /* the ring of notices holds what they say */
     *out = (rf_limits){.max_tokens = batch,
                        .max_seqs = seqs,
                        .max_outputs = outputs < batch ? outputs : batch,
