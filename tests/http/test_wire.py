@@ -239,12 +239,13 @@ def test_others_do_not_see_who_leaves(slow):
 
 
 def test_back_pressure(slow):
-    wires = []
-    for _ in range(8): # four run, four wait
-        wires.append(slow.wire())
-        wires[-1].send(stream(1500))
+    wires = [slow.wire() for _ in range(8)]
+    for wire in wires[:4]:
+        wire.send(stream(1500))
     for wire in wires[:4]:
         wire.until(b"data: ")
+    for wire in wires[4:]:  # these wait
+        wire.send(stream(1500))
     slow.until("rocmforge:http_requests_running", 8)
     reply = slow.post("/v1/completions", BODY)
     assert reply.status == 429 and reply.json["error"]["code"] == "engine_busy"
