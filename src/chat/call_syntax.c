@@ -49,3 +49,26 @@ bool rf_reasoning_is_open(const rf_reasoning_syntax *syntax, rf_str prompt) {
         prompt.len--;
     return syntax && rf_str_ends(prompt, rf_str_of(syntax->begin));
 }
+
+bool rf_call_syntax_needs(const rf_call_syntax *syntax, const rf_reasoning_syntax *reasoning,
+                          rf_str text) {
+    const rf_call_syntax *s = syntax;
+    const char *markers[] = {s ? s->open : "",
+                             s ? s->close : "",
+                             s ? s->call : "",
+                             s ? s->id : "",
+                             s ? s->name_end : "",
+                             s ? s->call_end : "",
+                             s ? s->param : "",
+                             s ? s->key_end : "",
+                             s ? s->value : "",
+                             s ? s->param_end : "",
+                             reasoning ? reasoning->begin : "",
+                             reasoning ? reasoning->end : ""};
+    if (text.len == 0)
+        return false;
+    for (size_t i = 0; i < sizeof markers / sizeof *markers; i++)
+        if (memmem(markers[i], strlen(markers[i]), text.ptr, text.len))
+            return true;
+    return s && s->form == RF_CALL_CHANNELS; /* whose headers are control tokens all */
+}

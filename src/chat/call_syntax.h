@@ -38,6 +38,11 @@ typedef struct rf_reasoning_syntax {
     const char *begin, *end;
 } rf_reasoning_syntax;
 
+/* A control token's text is part of how calls or reasoning are written: the parser must see it.
+ * Either may be NULL. */
+bool rf_call_syntax_needs(const rf_call_syntax *syntax, const rf_reasoning_syntax *reasoning,
+                          rf_str text);
+
 /* NULL: the template knows no reasoning between markers. */
 const rf_reasoning_syntax *rf_reasoning_syntax_of(rf_str template_source);
 /* The prompt ends inside of reasoning that the answer goes on with. */

@@ -185,3 +185,8 @@ rf_status rf_reply_finish(rf_reply *reply, rf_error *err) {
     reply->at = 0;
     return out.status;
 }
+
+bool rf_reply_is_reasoning(const rf_reply *reply) {
+    return reply->state == RF_REPLY_STATE_REASONING ||
+           (reply->state == RF_REPLY_STATE_BODY && reply->is_reasoning);
+}

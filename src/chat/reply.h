@@ -68,6 +68,8 @@ void rf_reply_deinit(rf_reply *reply);
 /* Pieces of whole UTF-8 characters, with the texts of control tokens. Fails with what on_part
  * returns, or RF_ERR_NO_MEMORY, RF_ERR_LIMIT. */
 RF_NODISCARD rf_status rf_reply_push(rf_reply *reply, rf_str piece, rf_error *err);
+/* What comes next belongs to reasoning. */
+bool rf_reply_is_reasoning(const rf_reply *reply);
 /* The answer has ended: gives out what was held back. */
 RF_NODISCARD rf_status rf_reply_finish(rf_reply *reply, rf_error *err);
 

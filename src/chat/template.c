@@ -12,6 +12,7 @@ struct rf_template {
     rf_arena arena;
     rf_template_limits limits;
     rf_jcode code;
+    rf_str source;
 };
 
 const char *rf_template_error_kind_name(rf_template_error_kind kind) {
@@ -42,6 +43,7 @@ rf_status rf_template_compile(rf_str source, const rf_template_limits *limits, r
         return rf_fail(err, RF_ERR_NO_MEMORY, "template: no memory");
     t->limits = with_defaults(limits);
     rf_arena_init(&t->arena, t->limits.max_memory_bytes);
+    t->source = rf_arena_str(&t->arena, source);
     rf_status status = rf_jinja_compile(source, &t->arena, t->limits.max_depth, &t->code, err);
     if (status != RF_OK) {
         rf_template_destroy(t);
@@ -50,6 +52,8 @@ rf_status rf_template_compile(rf_str source, const rf_template_limits *limits, r
     *out = t;
     return RF_OK;
 }
+
+rf_str rf_template_source(const rf_template *tmpl) { return tmpl->source; }
 
 void rf_template_destroy(rf_template *tmpl) {
     if (!tmpl)

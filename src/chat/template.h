@@ -39,6 +39,7 @@ typedef struct rf_template_limits { /* 0 takes the default */
 RF_NODISCARD rf_status rf_template_compile(rf_str source, const rf_template_limits *limits,
                                            rf_template **out, rf_error *err);
 void rf_template_destroy(rf_template *tmpl);
+rf_str rf_template_source(const rf_template *tmpl); /* valid until destroy */
 
 /* Renders with the variables of context, the text of a JSON object (integers of any size, the order
  * of keys counts). clock: seconds since 1970 (UTC) that strftime_now sees. Appends to out. On

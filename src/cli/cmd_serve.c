@@ -74,6 +74,7 @@ static rf_status open_session(job *j, rf_error *err) {
     j->session.max_waiting =
         (uint32_t)rf_opt_int(options, RF_OPT_MAX_WAITING) + j->session.max_seqs;
     j->session.pool_contexts = POOL_SEQUENCES;
+    j->session.takes_constraints = true;
     RF_TRY(rf_session_open(j->cli, &j->session, true, err));
     RF_TRY(rf_sampling_init(&j->sampling, options, j->session.tokenizer, false, err));
     RF_TRY(load_template(j, err));

@@ -206,7 +206,7 @@ rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err) {
     rf_interrupt_block(true);
     rf_vocab_bytes vocab = {0};
     rf_status status = rf_session_fit_pool(cli, session, backend, &options, err);
-    if (status == RF_OK && session->constraint) {
+    if (status == RF_OK && (session->constraint || session->takes_constraints)) {
         status = rf_vocab_bytes_init(&vocab, session->tokenizer, rf_session_n_vocab(session), err);
         options.vocab = &vocab.view;
     }

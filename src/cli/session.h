@@ -34,6 +34,7 @@ typedef struct rf_session {
     uint32_t max_waiting;   /* set before start: requests; 0 = the engine's default */
     bool may_draft;         /* set before open: --draft and --lookup count */
     bool may_constrain;     /* set before open: --regex and --choice count */
+    bool takes_constraints; /* set before start: requests may bring their own */
     rf_automaton *constraint; /* what these say of answers, or NULL; owned */
     /* Set before start. */
     bool wants_all_rows;         /* every row's logits are asked for */

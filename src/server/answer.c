@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "server/answer_json.h"
+#include "server/output_fields.h"
 #include "server/pump.h"
 #include "server/server_state.h"
 
@@ -39,8 +40,7 @@ static bool take_lengths(rf_answer *answer, const rf_ask *ask) {
     const rf_server_options *options = &answer->exchange->server->options;
     int64_t n = rf_ask_int(ask, RF_FIELD_MAX_COMPLETION_TOKENS);
     n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_MAX_TOKENS);
-    if (n == 0 && answer->form == RF_FORM_COMPLETION)
-        n = 16; /* OpenAI's default */
+    n = n > 0 ? n : (int64_t)answer->form->n_predict;
     n = n > 0 ? n : options->n_predict;
     answer->n_new = n > 0 ? (uint32_t)n : RF_NEW_TOKENS_MAX;
     answer->n_choices = (uint32_t)rf_ask_int(ask, RF_FIELD_N);
@@ -79,15 +79,8 @@ static bool make_parts(rf_answer *answer, rf_refusal *refusal) {
     if (!answer->prompts || !answer->choices)
         return no_memory(refusal);
     const rf_server_options *options = &answer->exchange->server->options;
-    for (size_t i = 0; i < n_choices; i++) {
-        rf_choice *choice = &answer->choices[i];
-        rf_answer_text_init(&choice->text, options->tokenizer,
-                            (const char *const *)answer->sampling.stops, answer->sampling.n_stops,
-                            answer->form == RF_FORM_COMPLETION);
-        rf_buf_init(&choice->whole, options->max_output_bytes);
-        for (size_t l = 0; l < RF_LOGPROB_LISTS; l++)
-            rf_buf_init(&choice->logprobs[l], options->max_output_bytes);
-    }
+    for (size_t i = 0; i < n_choices; i++)
+        rf_choice_init(&answer->choices[i], answer);
     for (size_t i = 0; i < answer->n_prompts; i++) {
         answer->prompts[i] = (rf_answer_prompt){
             .i_prompt = (uint32_t)i, .n_open = answer->n_choices, .answer = answer};
@@ -96,22 +89,28 @@ static bool make_parts(rf_answer *answer, rf_refusal *refusal) {
     return true;
 }
 
-bool rf_answer_create(rf_exchange *exchange, rf_answer_form form, const rf_ask *ask,
-                      size_t n_prompts, rf_answer **out, rf_refusal *refusal) {
+bool rf_answer_create(rf_exchange *exchange, const rf_answer_form *form, const rf_ask *ask,
+                      rf_talk *talk, size_t n_prompts, rf_answer **out, rf_refusal *refusal) {
     rf_answer *answer = rf_calloc(1, sizeof *answer);
     *out = answer;
     if (!answer)
         return no_memory(refusal);
     answer->exchange = rf_exchange_ref(exchange);
     answer->form = form;
+    if (talk) {
+        answer->talk = *talk;
+        *talk = (rf_talk){0};
+    }
     answer->created_s = (int64_t)time(NULL);
     rf_buf_init(&answer->head, HEAD_BYTES);
     rf_buf_init(&answer->sent, CHUNK_BYTES);
-    rf_server_make_id(form == RF_FORM_CHAT ? "chatcmpl-" : "cmpl-", answer->id, sizeof answer->id);
+    rf_server_make_id(form->id_prefix, answer->id, sizeof answer->id);
     const rf_server_options *options = &exchange->server->options;
     if (!take_stream_options(answer, ask, refusal) || !take_lengths(answer, ask) ||
         !rf_sampling_ask_init(&answer->sampling, ask, &options->sampling, options->tokenizer,
                               refusal) ||
+        !rf_output_fields_take(ask, options->tokenizer, form->continues, &answer->constraint,
+                               refusal) ||
         !check_sense(answer, ask, refusal))
         return false;
     answer->n_prompts = n_prompts; /* from here on the parts are there to be freed */
@@ -125,15 +124,13 @@ void rf_answer_destroy(rf_answer *answer) {
         rf_tokens_deinit(&answer->prompts[i].tokens);
         rf_buf_deinit(&answer->prompts[i].echo);
     }
-    for (size_t i = 0; answer->choices && i < answer->n_prompts * answer->n_choices; i++) {
-        rf_answer_text_deinit(&answer->choices[i].text);
-        rf_buf_deinit(&answer->choices[i].whole);
-        for (size_t l = 0; l < RF_LOGPROB_LISTS; l++)
-            rf_buf_deinit(&answer->choices[i].logprobs[l]);
-    }
+    for (size_t i = 0; answer->choices && i < answer->n_prompts * answer->n_choices; i++)
+        rf_choice_deinit(&answer->choices[i]);
     rf_free(answer->prompts);
     rf_free(answer->choices);
     rf_sampling_ask_deinit(&answer->sampling);
+    rf_free(answer->constraint);
+    rf_talk_deinit(&answer->talk);
     rf_buf_deinit(&answer->head);
     rf_buf_deinit(&answer->sent);
     rf_exchange_unref(answer->exchange);
@@ -144,7 +141,7 @@ void rf_answer_destroy(rf_answer *answer) {
 
 static bool check_prompts(const rf_answer *answer, rf_refusal *refusal) {
     uint32_t n_ctx = answer->exchange->server->options.n_ctx;
-    const char *param = answer->form == RF_FORM_CHAT ? "messages" : "prompt";
+    const char *param = answer->form->prompt_field;
     for (size_t i = 0; i < answer->n_prompts; i++) {
         size_t n = answer->prompts[i].n_tokens;
         if (n == 0)
@@ -166,7 +163,6 @@ bool rf_answer_submit(rf_answer *answer, rf_refusal *refusal) {
         rf_answer_destroy(answer);
         return false;
     }
-    rf_answer_json_head(answer);
     answer->submitted_ns = rf_clock_ns();
     if (!rf_exchange_attach(answer->exchange, answer, answer->streams, answer->deadline_ns)) {
         rf_answer_destroy(answer);
@@ -195,31 +191,19 @@ static rf_choice *choice_of(const rf_answer *answer, const rf_answer_prompt *pro
     return &answer->choices[(size_t)prompt->i_prompt * answer->n_choices + i];
 }
 
-/* Text and log-probabilities that are final: into a chunk, or kept for the whole. */
-static void pass_on(rf_answer *answer, rf_choice *choice) {
-    rf_str fresh = rf_buf_view(&choice->text.fresh);
-    if (!answer->streams) {
-        rf_buf_str(&choice->whole, fresh);
-        return;
-    }
-    if (fresh.len > 0)
-        rf_answer_json_text(answer, choice, fresh);
-}
-
 static void close_choice(rf_answer *answer, rf_answer_prompt *prompt, rf_choice *choice,
-                         const char *why) {
+                         rf_choice_end end) {
     rf_error err = {0};
-    if (choice->finish)
+    if (choice->end != RF_CHOICE_OPEN)
         return;
-    if (!choice->text.scan.found && rf_answer_text_finish(&choice->text, &err) != RF_OK)
+    if (rf_choice_close(choice, end, &err) != RF_OK) {
         fail(answer, &err);
-    else if (!choice->text.scan.found)
-        pass_on(answer, choice);
-    choice->finish = why;
+        choice->end = end;
+    }
     prompt->n_open--;
-    rf_metrics_count_finish(&answer->exchange->server->metrics, why);
+    rf_metrics_count_finish(&answer->exchange->server->metrics, rf_finish_name(choice->end));
     if (answer->streams)
-        rf_answer_json_finish(answer, choice);
+        answer->form->finish(answer, choice);
 }
 
 static void count_time(rf_answer *answer, rf_choice *choice, uint64_t now_ns) {
@@ -237,7 +221,7 @@ static void take_token(rf_answer *answer, rf_answer_prompt *prompt, const rf_eve
     rf_choice *choice = choice_of(answer, prompt, event->choice);
     rf_error err = {0};
     const rf_tokenizer *tokenizer = answer->exchange->server->options.tokenizer;
-    if (choice->finish)
+    if (choice->end != RF_CHOICE_OPEN)
         return;
     choice->n_tokens++;
     count_time(answer, choice, rf_clock_ns());
@@ -245,13 +229,13 @@ static void take_token(rf_answer *answer, rf_answer_prompt *prompt, const rf_eve
         return; /* its finish follows */
     if (answer->sampling.logprobs)
         rf_answer_json_logprob(answer, choice, event);
-    if (rf_answer_text_push(&choice->text, event->token, &err) != RF_OK) {
+    if (rf_choice_push(choice, event->token, &err) != RF_OK) {
         fail(answer, &err);
         return;
     }
-    pass_on(answer, choice);
-    if (choice->text.scan.found)
-        close_choice(answer, prompt, choice, "stop");
+    rf_choice_end end = rf_choice_is_over(choice);
+    if (end != RF_CHOICE_OPEN)
+        close_choice(answer, prompt, choice, end);
 }
 
 static void take_finish(rf_answer *answer, rf_answer_prompt *prompt, const rf_event *event) {
@@ -268,11 +252,21 @@ static void take_finish(rf_answer *answer, rf_answer_prompt *prompt, const rf_ev
     }
     if (event->finish == RF_FINISH_STOP || event->finish == RF_FINISH_LENGTH)
         close_choice(answer, prompt, choice_of(answer, prompt, event->choice),
-                     event->finish == RF_FINISH_STOP ? "stop" : "length");
+                     event->finish == RF_FINISH_STOP ? RF_CHOICE_STOP : RF_CHOICE_LENGTH);
+}
+
+/* A stream begins with what is no failure. */
+static void begin(rf_answer *answer, const rf_event *event) {
+    if (!answer->streams || answer->has_begun || event->status != RF_OK)
+        return;
+    answer->has_begun = true;
+    if (answer->form->begin)
+        answer->form->begin(answer);
 }
 
 bool rf_answer_take(rf_answer *answer, rf_answer_prompt *prompt, const rf_event *event) {
     rf_buf_clear(&answer->sent);
+    begin(answer, event);
     if (event->kind == RF_EVENT_TOKEN)
         take_token(answer, prompt, event);
     else
@@ -296,13 +290,13 @@ void rf_answer_finish(rf_answer *answer) {
         rf_exchange_refuse(exchange, &answer->failure);
     } else if (answer->streams) {
         rf_buf_clear(&answer->sent);
-        rf_answer_json_end(answer);
+        answer->form->end(answer);
         (void)rf_exchange_stream(exchange, rf_buf_view(&answer->sent), false);
         rf_exchange_end(exchange);
     } else {
         rf_buf body;
         rf_buf_init(&body, (size_t)1 << 30);
-        rf_answer_json_whole(answer, &body);
+        answer->form->whole(answer, &body);
         rf_exchange_reply(exchange, "application/json", &body);
         rf_buf_deinit(&body);
     }

@@ -8,32 +8,11 @@
 #define RF_SERVER_ANSWER_H
 
 #include "engine/engine.h"
+#include "server/answer_choice.h"
+#include "server/answer_form.h"
 #include "server/exchange.h"
 #include "server/sampling_fields.h"
-#include "text/answer_text.h"
-
-typedef enum rf_answer_form { RF_FORM_COMPLETION, RF_FORM_CHAT } rf_answer_form;
-
-/* Lists of log-probabilities: chat completions have one, completions four side by side. */
-enum {
-    RF_LOGPROB_TOKENS,
-    RF_LOGPROB_VALUES,
-    RF_LOGPROB_TOPS,
-    RF_LOGPROB_OFFSETS,
-    RF_LOGPROB_LISTS
-};
-enum { RF_LOGPROB_CONTENT = RF_LOGPROB_TOKENS };
-
-typedef struct rf_choice {
-    rf_answer_text text;
-    rf_buf whole;                      /* all its text, where it is not streamed */
-    rf_buf logprobs[RF_LOGPROB_LISTS]; /* of tokens that were not sent yet; JSON without brackets */
-    size_t n_characters;               /* of tokens so far, for text_offset */
-    bool has_begun;                    /* its first chunk was made */
-    const char *finish;                /* "stop" or "length"; NULL while it goes on */
-    uint32_t n_tokens;
-    uint64_t last_ns;
-} rf_choice;
+#include "server/talk.h"
 
 typedef struct rf_answer_prompt {
     rf_tokens tokens; /* until it is submitted */
@@ -49,18 +28,20 @@ typedef struct rf_answer_prompt {
 
 typedef struct rf_answer {
     rf_exchange *exchange; /* a reference */
-    rf_answer_form form;
-    bool streams, include_usage, echoes, keeps_private;
+    const rf_answer_form *form;
+    rf_talk talk; /* owned; of forms that talk */
+    bool streams, has_begun, include_usage, echoes, keeps_private;
     uint32_t n_choices; /* of each prompt */
     size_t n_prompts;
     rf_answer_prompt *prompts; /* owned */
     rf_choice *choices;        /* owned, [n_prompts * n_choices] */
     rf_sampling_ask sampling;
+    rf_automaton *constraint; /* owned; what the text may be, or NULL */
     uint32_t n_new;
     int32_t priority;
     uint64_t salt;
     char id[48];
-    rf_buf head, sent; /* how each chunk begins; the chunk that is being made */
+    rf_buf head, sent; /* how each chunk begins, for the form; what is to be sent next */
     int64_t created_s;
     uint64_t submitted_ns, first_ns, last_ns, deadline_ns;
     rf_refusal failure;
@@ -70,10 +51,18 @@ typedef struct rf_answer {
     struct rf_answer *next_retry;
 } rf_answer;
 
-/* From a checked request; takes a reference of exchange. False: *refusal. */
-bool rf_answer_create(rf_exchange *exchange, rf_answer_form form, const rf_ask *ask,
-                      size_t n_prompts, rf_answer **out, rf_refusal *refusal);
+/* From a checked request; takes a reference of exchange. talk is taken over, and empty afterwards;
+ * NULL where the form does not talk. False: *refusal. */
+bool rf_answer_create(rf_exchange *exchange, const rf_answer_form *form, const rf_ask *ask,
+                      rf_talk *talk, size_t n_prompts, rf_answer **out, rf_refusal *refusal);
 void rf_answer_destroy(rf_answer *answer); /* NULL is a no-op */
+/* An endpoint of chats, whole: renders the talk, creates the answer and submits it. */
+bool rf_answer_talk(rf_exchange *exchange, const rf_answer_form *form, const rf_ask *ask,
+                    rf_talk *talk, rf_refusal *refusal);
+/* An endpoint that generates: parses the body, begins, refuses where that fails. */
+void rf_exchange_serve(rf_exchange *exchange, rf_ask_endpoint endpoint,
+                       bool (*begin)(rf_exchange *exchange, const rf_ask *ask,
+                                     rf_refusal *refusal));
 
 /* Checks the lengths, hands it to the pump. The answer is the pump's afterwards, or, where it was
  * refused, gone: false. */

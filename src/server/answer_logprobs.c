@@ -91,7 +91,7 @@ static void add_legacy(const rf_answer *answer, rf_choice *choice, const rf_even
 }
 
 void rf_answer_json_logprob(const rf_answer *answer, rf_choice *choice, const rf_event *event) {
-    if (answer->form == RF_FORM_CHAT)
+    if (!answer->form->lists_logprobs)
         add_chat(answer, choice, event);
     else
         add_legacy(answer, choice, event);
@@ -105,7 +105,7 @@ void rf_logprobs_clear(rf_choice *choice) {
 void rf_logprobs_write(const rf_answer *answer, const rf_choice *choice, rf_buf *out) {
     static const char *const names[RF_LOGPROB_LISTS] = {"tokens", "token_logprobs", "top_logprobs",
                                                         "text_offset"};
-    bool chat = answer->form == RF_FORM_CHAT;
+    bool chat = !answer->form->lists_logprobs;
     if (!answer->sampling.logprobs) {
         rf_buf_text(out, "null");
         return;

@@ -20,44 +20,38 @@ static bool take_echo(rf_answer *answer, rf_answer_prompt *prompt, rf_refusal *r
 }
 
 static bool take_prompts(rf_answer *answer, const rf_ask *ask, rf_refusal *refusal) {
-    const struct rf_server *server = answer->exchange->server;
     for (size_t i = 0; i < answer->n_prompts; i++) {
         rf_answer_prompt *prompt = &answer->prompts[i];
-        bool ok = ask->endpoint == RF_ASK_CHAT
-                      ? rf_chat_fields_tokens(server, ask, &prompt->tokens, refusal)
-                      : rf_prompts_take(server, ask, i, &prompt->tokens, refusal);
-        if (!ok || !take_echo(answer, prompt, refusal))
+        if (!rf_prompts_take(answer->exchange->server, ask, i, &prompt->tokens, refusal) ||
+            !take_echo(answer, prompt, refusal))
             return false;
         prompt->n_tokens = prompt->tokens.n;
     }
     return true;
 }
 
-static bool begin(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
-    bool chat = ask->endpoint == RF_ASK_CHAT;
-    size_t n_prompts = chat ? 1 : rf_prompts_count(ask, refusal);
+static bool complete(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
+    size_t n_prompts = rf_prompts_count(ask, refusal);
     rf_answer *answer = NULL;
     if (n_prompts == 0)
         return false;
-    if (!rf_answer_create(exchange, chat ? RF_FORM_CHAT : RF_FORM_COMPLETION, ask, n_prompts,
-                          &answer, refusal) ||
-        !take_prompts(answer, ask, refusal)) {
-        rf_answer_destroy(answer);
-        return false;
-    }
-    return rf_answer_submit(answer, refusal);
+    if (rf_answer_create(exchange, &rf_form_completion, ask, NULL, n_prompts, &answer, refusal) &&
+        take_prompts(answer, ask, refusal))
+        return rf_answer_submit(answer, refusal);
+    rf_answer_destroy(answer);
+    return false;
 }
 
-static void complete(rf_exchange *exchange, rf_ask_endpoint endpoint) {
-    rf_ask ask;
-    rf_refusal refusal = {0};
-    bool ok = rf_ask_init(&ask, endpoint, rf_buf_view(&exchange->body), &refusal) &&
-              begin(exchange, &ask, &refusal);
-    rf_ask_deinit(&ask);
-    if (!ok)
-        rf_exchange_refuse(exchange, &refusal);
+static bool chat(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
+    rf_talk talk = {0};
+    bool ok = rf_talk_init_chat(&talk, ask, refusal) &&
+              rf_answer_talk(exchange, &rf_form_chat, ask, &talk, refusal);
+    rf_talk_deinit(&talk);
+    return ok;
 }
 
-void rf_ep_completions(rf_exchange *exchange) { complete(exchange, RF_ASK_COMPLETIONS); }
+void rf_ep_completions(rf_exchange *exchange) {
+    rf_exchange_serve(exchange, RF_ASK_COMPLETIONS, complete);
+}
 
-void rf_ep_chat(rf_exchange *exchange) { complete(exchange, RF_ASK_CHAT); }
+void rf_ep_chat(rf_exchange *exchange) { rf_exchange_serve(exchange, RF_ASK_CHAT, chat); }

@@ -4,6 +4,7 @@
 #include "server/prompt_fields.h"
 #include "server/routes.h"
 #include "server/server_state.h"
+#include "server/talk.h"
 
 enum { ANSWER_BYTES = 1 << 30 };
 
@@ -87,7 +88,10 @@ static bool apply_template(const rf_exchange *exchange, const rf_ask *ask, rf_bu
                            rf_refusal *refusal) {
     rf_buf text;
     rf_buf_init(&text, ANSWER_BYTES);
-    bool ok = rf_chat_fields_render(exchange->server, ask, &text, refusal);
+    rf_talk talk = {0};
+    bool ok = rf_talk_init_chat(&talk, ask, refusal) &&
+              rf_talk_render(&talk, exchange->server, &text, refusal);
+    rf_talk_deinit(&talk);
     rf_buf_text(out, "{\"prompt\":");
     rf_json_append_string(out, rf_buf_view(&text));
     rf_buf_put(out, '}');

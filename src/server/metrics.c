@@ -45,7 +45,7 @@ static const char *const counter_rows[][2] = {
 #undef COUNTER
 #undef HISTOGRAM
 
-static const char *const finish_names[] = {"stop", "length", "abort", "error"};
+static const char *const finish_names[] = {"stop", "length", "tool_calls", "abort", "error"};
 enum { N_FINISHES = sizeof finish_names / sizeof *finish_names };
 
 static void add(atomic_ullong *to, unsigned long long n) {

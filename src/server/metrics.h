@@ -37,7 +37,7 @@ typedef struct rf_histogram {
 typedef struct rf_metrics {
     atomic_ullong counters[RF_COUNTER_COUNT];
     rf_histogram histograms[RF_HISTOGRAM_COUNT];
-    atomic_ullong finishes[4]; /* stop, length, abort, error */
+    atomic_ullong finishes[5]; /* stop, length, tool_calls, abort, error */
     atomic_ullong statuses[RF_HTTP_STATUS_COUNT];
     atomic_ullong mean_ns; /* of a request, lately */
 } rf_metrics;

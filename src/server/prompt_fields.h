@@ -1,6 +1,5 @@
 /*
- * What a request is about: prompts as text or as token ids, and messages that a chat template
- * renders. Any thread.
+ * What a request is about: prompts as text or as token ids. Any thread.
  */
 #ifndef RF_SERVER_PROMPT_FIELDS_H
 #define RF_SERVER_PROMPT_FIELDS_H
@@ -21,12 +20,5 @@ size_t rf_prompts_count(const rf_ask *ask, rf_refusal *refusal);
 /* Tokens of the i-th. */
 bool rf_prompts_take(const struct rf_server *server, const rf_ask *ask, size_t i, rf_tokens *out,
                      rf_refusal *refusal);
-
-/* The messages through the chat template, as text or as tokens. Changes the JSON of the messages:
- * content parts become one text, developer becomes system. */
-bool rf_chat_fields_render(const struct rf_server *server, const rf_ask *ask, rf_buf *out,
-                           rf_refusal *refusal);
-bool rf_chat_fields_tokens(const struct rf_server *server, const rf_ask *ask, rf_tokens *out,
-                           rf_refusal *refusal);
 
 #endif

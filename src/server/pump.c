@@ -114,6 +114,7 @@ static rf_status submit_prompt(rf_pump *pump, rf_answer *answer, size_t i, rf_er
         .salt = answer->salt,
         .keeps_private = answer->keeps_private,
         .more_follow = i + 1 < answer->n_prompts,
+        .constraint = answer->constraint,
         .stop_tokens = eog,
         .n_stop = answer->sampling.ignore_eos ? 0 : (uint32_t)n_eog,
     };

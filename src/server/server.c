@@ -39,7 +39,34 @@ static void make_fingerprint(struct rf_server *server) {
                    (unsigned long long)(hash & UINT64_C(0xffffffffff)));
 }
 
+static uint32_t *shown_tokens(const rf_tokenizer *tokenizer, const rf_call_syntax *syntax,
+                              const rf_reasoning_syntax *reasoning) {
+    uint32_t n = rf_tokenizer_n_tokens(tokenizer);
+    uint32_t *shown = rf_calloc((n + 31) / 32, sizeof *shown);
+    for (uint32_t i = 0; shown && i < n; i++)
+        if (rf_tokenizer_type(tokenizer, (int32_t)i) == RF_TOKEN_CONTROL &&
+            rf_call_syntax_needs(syntax, reasoning, rf_tokenizer_text(tokenizer, (int32_t)i)))
+            shown[i / 32] |= 1u << i % 32;
+    return shown;
+}
+
+static rf_status learn_syntax(struct rf_server *server, rf_error *err) {
+    const rf_server_options *options = &server->options;
+    if (!options->chat_template)
+        return RF_OK;
+    rf_str source = rf_template_source(options->chat_template);
+    server->syntax = rf_call_syntax_of(source);
+    server->reasoning = rf_reasoning_syntax_of(source);
+    server->template_has_tools = memmem(source.ptr, source.len, "tool", 4) != NULL;
+    server->shown_calls = shown_tokens(options->tokenizer, server->syntax, server->reasoning);
+    server->shown_reasoning = shown_tokens(options->tokenizer, NULL, server->reasoning);
+    return server->shown_calls && server->shown_reasoning
+               ? RF_OK
+               : rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the server");
+}
+
 static rf_status start(struct rf_server *server, rf_error *err) {
+    RF_TRY(learn_syntax(server, err));
     RF_TRY(open_listeners(server, err));
     RF_TRY(rf_workers_create(server->options.n_workers, &server->workers, err));
     RF_TRY(rf_pump_create(server, &server->pump, err));
@@ -83,5 +110,7 @@ void rf_server_destroy(rf_server *server) {
     rf_pump_destroy(server->pump);
     for (size_t i = 0; i < server->n_listeners; i++)
         rf_listener_close(&server->listeners[i]);
+    rf_free(server->shown_calls);
+    rf_free(server->shown_reasoning);
     rf_free(server);
 }

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "chat/call_syntax.h"
 #include "server/listen_address.h"
 #include "server/metrics.h"
 #include "server/server.h"
@@ -20,6 +21,12 @@ struct rf_server {
     atomic_uint n_open;      /* exchanges from their head to their last byte */
     atomic_uint n_in_engine; /* prompts */
     atomic_bool draining;
+    /* How the model writes calls and reasoning, by its chat template; control tokens that this
+     * needs, as bits: for both, for reasoning alone (owned). */
+    const rf_call_syntax *syntax;
+    const rf_reasoning_syntax *reasoning;
+    bool template_has_tools; /* it writes tools and calls itself */
+    uint32_t *shown_calls, *shown_reasoning;
     int64_t started_s; /* since 1970 */
     char fingerprint[32];
 };

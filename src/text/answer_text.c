@@ -27,6 +27,8 @@ static rf_status scan_piece(rf_answer_text *answer, rf_error *err) {
 rf_status rf_answer_text_push(rf_answer_text *answer, int32_t token, rf_error *err) {
     rf_buf_clear(&answer->piece);
     rf_buf_clear(&answer->fresh);
+    answer->detokenizer.skip_special =
+        !answer->shown || (answer->shown[(uint32_t)token / 32] >> token % 32 & 1) == 0;
     RF_TRY(
         rf_detokenizer_push(&answer->detokenizer, answer->tokenizer, token, &answer->piece, err));
     return scan_piece(answer, err);

@@ -10,6 +10,7 @@
 
 typedef struct rf_answer_text {
     const rf_tokenizer *tokenizer; /* borrowed */
+    const uint32_t *shown;         /* bits of control tokens that have text all the same, or NULL */
     rf_detokenizer detokenizer;
     rf_stop_scan scan;
     rf_buf piece; /* text of one token */

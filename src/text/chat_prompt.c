@@ -29,20 +29,22 @@ rf_status rf_chat_prompt_render(const rf_template *tmpl, const rf_tokenizer *tok
     return RF_OK;
 }
 
+rf_status rf_chat_prompt_encode(const rf_tokenizer *tokenizer, rf_str prompt, rf_tokens *out,
+                                rf_error *err) {
+    const rf_token_roles *roles = rf_tokenizer_roles(tokenizer);
+    rf_str bos = rf_token_text(tokenizer, roles->bos);
+    bool has_bos = bos.len > 0 && rf_str_starts(prompt, bos);
+    rf_encode_options encode = {.add_special = roles->add_bos && !has_bos, .parse_special = true};
+    return rf_tokenizer_encode(tokenizer, prompt, encode, out, err);
+}
+
 rf_status rf_chat_prompt_tokens(const rf_template *tmpl, const rf_tokenizer *tokenizer,
                                 const rf_prompt_request *request, rf_tokens *out, rf_error *err) {
-    const rf_token_roles *roles = rf_tokenizer_roles(tokenizer);
     rf_buf text;
     rf_buf_init(&text, PROMPT_MAX_BYTES);
     rf_status status = rf_chat_prompt_render(tmpl, tokenizer, request, &text, err);
-    if (status == RF_OK) {
-        /* A template that writes the first token itself must not be given a second one. */
-        rf_str bos = rf_token_text(tokenizer, roles->bos);
-        bool has_bos = bos.len > 0 && rf_str_starts(rf_buf_view(&text), bos);
-        rf_encode_options encode = {.add_special = roles->add_bos && !has_bos,
-                                    .parse_special = true};
-        status = rf_tokenizer_encode(tokenizer, rf_buf_view(&text), encode, out, err);
-    }
+    if (status == RF_OK)
+        status = rf_chat_prompt_encode(tokenizer, rf_buf_view(&text), out, err);
     rf_buf_deinit(&text);
     return status;
 }

@@ -20,6 +20,11 @@ RF_NODISCARD rf_status rf_chat_prompt_tokens(const rf_template *tmpl, const rf_t
                                              const rf_prompt_request *request, rf_tokens *out,
                                              rf_error *err);
 
+/* Appends the tokens of a rendered prompt: a template that writes the first token itself is not
+ * given a second one. */
+RF_NODISCARD rf_status rf_chat_prompt_encode(const rf_tokenizer *tokenizer, rf_str prompt,
+                                             rf_tokens *out, rf_error *err);
+
 /* The text of a token that may be absent (-1: empty). */
 rf_str rf_token_text(const rf_tokenizer *tokenizer, int32_t id);
 

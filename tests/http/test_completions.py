@@ -212,8 +212,7 @@ def test_models(server):
 
 def test_unsupported_is_told(server):
     client = server.client()
-    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
-    for name, value in (("tools", [tool]), ("response_format", {"type": "json_object"})):
+    for name, value in (("audio", {"voice": "a", "format": "wav"}), ("web_search_options", {"user_location": 1})):
         with pytest.raises(openai.BadRequestError) as refused:
             chat(client, **{name: value})
         assert (refused.value.param, refused.value.code) == (name, "unsupported_parameter")

@@ -1,8 +1,5 @@
-/* Messages of chats: checked, brought into the shape that templates know, rendered. */
-#include "base/alloc.h"
-#include "server/prompt_fields.h"
-#include "server/server_state.h"
-#include "text/chat_prompt.h"
+/* Messages of chats, checked and brought into the shape that templates know. */
+#include "server/talk.h"
 
 enum { TEXT_BYTES = 256 << 20 };
 
@@ -78,75 +75,35 @@ static bool check_message(json_t *message, size_t i, rf_refusal *refusal) {
                      i, role);
 }
 
-typedef struct texts { /* JSON of the request, owned */
-    char *messages, *kwargs;
-} texts;
-
-static void free_texts(texts *t) {
-    rf_free(t->messages);
-    rf_free(t->kwargs);
+/* Arguments of calls come as a text that holds an object; most templates want the object. */
+bool rf_talk_open_arguments(json_t *messages, bool *changed) {
+    json_t *message, *call;
+    size_t i, c;
+    json_array_foreach(messages, i, message) {
+        json_array_foreach(json_object_get(message, "tool_calls"), c, call) {
+            json_t *function = json_object_get(call, "function");
+            const json_t *text = json_object_get(function, "arguments");
+            json_t *object = json_is_string(text) ? json_loadb(json_string_value(text),
+                                                               json_string_length(text), 0, NULL)
+                                                  : NULL;
+            if (!json_is_object(object)) {
+                json_decref(object);
+                continue;
+            }
+            if (json_object_set_new(function, "arguments", object) != 0)
+                return false;
+            *changed = true;
+        }
+    }
+    return true;
 }
 
-static bool make_request(const rf_ask *ask, texts *t, rf_prompt_request *out, rf_refusal *refusal) {
-    json_t *messages = rf_ask_json(ask, RF_FIELD_MESSAGES), *message;
-    json_t *kwargs = rf_ask_json(ask, RF_FIELD_TEMPLATE_KWARGS);
+bool rf_talk_check_messages(json_t *messages, rf_refusal *refusal) {
+    json_t *message;
     size_t i;
-    if (!messages)
-        return rf_refuse(refusal, RF_REFUSE_MISSING, "messages", "messages: expected an array");
     json_array_foreach(messages, i, message) {
         if (!check_message(message, i, refusal))
             return false;
     }
-    t->messages = json_dumps(messages, JSON_COMPACT);
-    t->kwargs = kwargs ? json_dumps(kwargs, JSON_COMPACT) : NULL;
-    if (!t->messages || (kwargs && !t->kwargs))
-        return no_memory(refusal);
-    bool goes_on = rf_ask_on(ask, RF_FIELD_CONTINUE_FINAL);
-    *out = (rf_prompt_request){
-        .messages = rf_str_of(t->messages),
-        .kwargs = rf_str_of(t->kwargs),
-        .add_generation_prompt = rf_ask_on(ask, RF_FIELD_GENERATION_PROMPT) && !goes_on,
-        .continue_final_message = goes_on,
-    };
     return true;
-}
-
-static bool template_failed(rf_refusal *refusal, const rf_error *err) {
-    if (err->code == RF_ERR_NO_MEMORY)
-        return rf_refuse_status(refusal, NULL, err);
-    return rf_refuse(refusal, RF_REFUSE_TEMPLATE, "messages", "%s", err->text);
-}
-
-static bool has_template(const struct rf_server *server, rf_refusal *refusal) {
-    return server->options.chat_template ||
-           rf_refuse(refusal, RF_REFUSE_TEMPLATE, "messages",
-                     "the model has no chat template; /v1/completions takes plain prompts");
-}
-
-bool rf_chat_fields_render(const struct rf_server *server, const rf_ask *ask, rf_buf *out,
-                           rf_refusal *refusal) {
-    const rf_server_options *options = &server->options;
-    texts t = {0};
-    rf_prompt_request request;
-    rf_error err = {0};
-    bool ok = has_template(server, refusal) && make_request(ask, &t, &request, refusal);
-    if (ok && rf_chat_prompt_render(options->chat_template, options->tokenizer, &request, out,
-                                    &err) != RF_OK)
-        ok = template_failed(refusal, &err);
-    free_texts(&t);
-    return ok;
-}
-
-bool rf_chat_fields_tokens(const struct rf_server *server, const rf_ask *ask, rf_tokens *out,
-                           rf_refusal *refusal) {
-    const rf_server_options *options = &server->options;
-    texts t = {0};
-    rf_prompt_request request;
-    rf_error err = {0};
-    bool ok = has_template(server, refusal) && make_request(ask, &t, &request, refusal);
-    if (ok && rf_chat_prompt_tokens(options->chat_template, options->tokenizer, &request, out,
-                                    &err) != RF_OK)
-        ok = template_failed(refusal, &err);
-    free_texts(&t);
-    return ok;
 }
