@@ -1,6 +1,7 @@
 /* What masks of tokens cost with the Llama 3 vocabulary of tests/golden: build/release/tests/masks,
  * from the repository root. Best of several rounds; processor time of one thread. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -8,6 +9,7 @@
 #include "gguf/gguf.h"
 #include "grammar/constraint.h"
 #include "grammar/regex.h"
+#include "grammar/rules.h"
 #include "sample/sampler.h"
 #include "tests/lib/golden.h"
 #include "text/vocab_bytes.h"
@@ -97,6 +99,66 @@ static void measure(bench_state *s, const char *pattern) {
            best.n_states, best.compile_ms, best.cold_ms, best.warm_us, plain_us, best.n_tokens);
 }
 
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Random documents of JSON, each another one: times of a mask and the step after it, the first
+ * quarter being the warm-up. Brackets come more often than others, so that texts nest. */
+static void measure_json(bench_state *s) {
+    enum { N = 8000, CUT = 300 };
+    rf_error err = {0};
+    rf_rules *rules;
+    rf_automaton *a = NULL;
+    rf_constraint *c = NULL;
+    double *us = rf_calloc(N, sizeof *us);
+    rf_rng rng = rf_rng_make(3, 0);
+    if (!us || rf_rules_create(&rules, &err) != RF_OK)
+        return;
+    rf_expr start = rf_rules_call(rules, rf_rules_json(rules)->value);
+    if (rf_rules_compile(rules, start, false, &a, &err) != RF_OK ||
+        rf_constraint_create(a, a->n_bytes, s->trie, MASK_BYTES, &c, &err) != RF_OK)
+        return;
+    uint32_t state = rf_constraint_begin(c), n_allowed, in_text = 0, n_collected = 0;
+    for (uint32_t i = 0; i < N; i++) {
+        uint64_t from = rf_clock_ns();
+        if (rf_constraint_is_crowded(c)) {
+            rf_constraint_forget(c);
+            state = rf_constraint_keep(c, state);
+            n_collected++;
+        }
+        const uint32_t *mask = rf_constraint_mask(c, state, &n_allowed);
+        us[i] = (double)(rf_clock_ns() - from) / 1000;
+        if (!mask || n_allowed == 0 || ++in_text > CUT) {
+            state = rf_constraint_begin(c);
+            in_text = 0;
+            continue;
+        }
+        uint32_t id;
+        do
+            id = rf_rng_below(&rng, 3) == 0 ? (uint32_t) "[{\"},]:1"[rf_rng_below(&rng, 8)] - 33
+                                            : rf_rng_below(&rng, s->trie->n_tokens);
+        while (!(mask[id / 32] >> id % 32 & 1));
+        from = rf_clock_ns();
+        (void)rf_constraint_accept(c, &state, (int32_t)id);
+        us[i] += (double)(rf_clock_ns() - from) / 1000;
+    }
+    double worst = 0;
+    for (uint32_t i = 0; i < N / 4; i++)
+        worst = us[i] > worst ? us[i] : worst;
+    qsort(us + N / 4, N - N / 4, sizeof *us, by_size);
+    printf(
+        "JSON, a mask and a step: warm-up at most %.2f ms; then p50 %.1f us, p90 %.1f, p99 %.1f, "
+        "most %.1f; states forgotten %u times\n",
+        worst / 1000, us[N / 4 + N * 3 / 8], us[N / 4 + N * 27 / 40], us[N / 4 + N * 297 / 400],
+        us[N - 1], n_collected);
+    rf_constraint_destroy(c);
+    rf_free(a);
+    rf_rules_destroy(rules);
+    rf_free(us);
+}
+
 static rf_status set_up(bench_state *s, const rf_tokenizer *tokenizer, rf_error *err) {
     uint32_t n = rf_tokenizer_n_tokens(tokenizer);
     rf_sample_params params = rf_sample_params_default();
@@ -131,6 +193,8 @@ int main(void) {
     printf("%-44s %6s %10s %10s %10s\n", "pattern", "states", "compile ms", "cold ms", "warm us");
     for (size_t i = 0; status == RF_OK && i < sizeof patterns / sizeof *patterns; i++)
         measure(&s, patterns[i]);
+    if (status == RF_OK)
+        measure_json(&s);
     if (status != RF_OK)
         (void)fprintf(stderr, "%s\n", err.text);
     rf_sampler_destroy(s.sampler);

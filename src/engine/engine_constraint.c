@@ -110,14 +110,30 @@ static void mask_stops(rf_engine *engine, const rf_order *order, bool may_end,
     *mask = own;
 }
 
+/* The states of all choices under the constraint stay, all others are forgotten. */
+static void collect(engine_core *core, const core_constraint *constraint) {
+    rf_constraint_forget(constraint->constraint);
+    for (uint32_t i = 0; i < core->n_requests_max; i++) {
+        core_request *request = &core->requests[i];
+        for (uint32_t k = 0; request->constraint == constraint && k < request->order.n_choices; k++)
+            request->states[k] = rf_constraint_keep(constraint->constraint, request->states[k]);
+    }
+}
+
 rf_status rf_core_mask(rf_engine *engine, core_request *request, uint32_t choice,
                        const uint32_t **mask, rf_error *err) {
     *mask = NULL;
     if (!request->constraint)
         return RF_OK;
     rf_constraint *c = request->constraint->constraint;
+    if (rf_constraint_is_crowded(c))
+        collect(&engine->core, request->constraint);
     uint32_t state = request->states[choice], n_allowed;
-    *mask = rf_constraint_mask(c, state, &n_allowed);
+    *mask = state != RF_AUTOMATON_DEAD ? rf_constraint_mask(c, state, &n_allowed) : NULL;
+    if (!*mask)
+        return rf_fail(err, RF_ERR_LIMIT,
+                       "the constraint needs more states than there is room for: a simpler one is "
+                       "needed");
     mask_stops(engine, &request->order, rf_constraint_may_end(c, state), mask, &n_allowed);
     return n_allowed > 0 ? RF_OK
                          : rf_fail(err, RF_ERR_INVALID,
@@ -132,7 +148,7 @@ bool rf_core_is_over(core_request *request, uint32_t choice, int32_t token) {
     uint32_t *state = &request->states[choice], n_allowed = 1;
     if (!rf_constraint_accept(c, state, token)) /* a stop token: it ends the choice itself */
         return false;
-    if (rf_constraint_may_end(c, *state))
-        (void)rf_constraint_mask(c, *state, &n_allowed);
-    return n_allowed == 0;
+    if (!rf_constraint_may_end(c, *state))
+        return false;
+    return rf_constraint_mask(c, *state, &n_allowed) && n_allowed == 0;
 }

@@ -15,6 +15,39 @@ static rf_status check_table(const rf_automaton *a, rf_error *err) {
     return RF_OK;
 }
 
+static rf_status check_calls(const rf_automaton *a, rf_error *err) {
+    const uint32_t *firsts = rf_automaton_firsts(a);
+    const rf_automaton_call *calls = rf_automaton_calls(a);
+    for (uint32_t s = 0; s < a->n_states; s++)
+        if (firsts[s] > firsts[s + 1] || (s == 0 && (firsts[0] != 0 || firsts[1] != 0)))
+            return rf_fail(err, RF_ERR_INVALID, "automaton: calls of state %u begin at %u", s,
+                           firsts[s]);
+    if (firsts[a->n_states] != a->n_calls)
+        return rf_fail(err, RF_ERR_INVALID, "automaton: %u calls, expected %u", firsts[a->n_states],
+                       a->n_calls);
+    for (uint32_t i = 0; i < a->n_calls; i++)
+        if (calls[i].start == 0 || calls[i].start >= a->n_states || calls[i].to == 0 ||
+            calls[i].to >= a->n_states)
+            return rf_fail(err, RF_ERR_INVALID, "automaton: call %u from %u to %u of %u states", i,
+                           calls[i].start, calls[i].to, a->n_states);
+    return RF_OK;
+}
+
+size_t rf_automaton_lay_out(rf_automaton *a) {
+    size_t table = (size_t)a->n_states * a->n_classes * sizeof(uint16_t);
+    size_t ends_at = sizeof *a + (table + 3) / 4 * 4;
+    size_t firsts_at = ends_at + (size_t)rf_ceil_div(a->n_states, 32) * 4;
+    size_t calls_at = firsts_at + (a->n_calls ? ((size_t)a->n_states + 1) * 4 : 0);
+    size_t n_bytes = calls_at + (size_t)a->n_calls * sizeof(rf_automaton_call);
+    if (a->n_calls > RF_AUTOMATON_MAX_BYTES / 4 || n_bytes > RF_AUTOMATON_MAX_BYTES)
+        return 0;
+    a->n_bytes = (uint32_t)n_bytes;
+    a->ends_at = (uint32_t)ends_at;
+    a->firsts_at = (uint32_t)firsts_at;
+    a->calls_at = (uint32_t)calls_at;
+    return n_bytes;
+}
+
 rf_status rf_automaton_check(const void *bytes, size_t n_bytes, rf_error *err) {
     const rf_automaton *a = bytes;
     if (n_bytes < sizeof *a || n_bytes > RF_AUTOMATON_MAX_BYTES || a->n_bytes != n_bytes ||
@@ -29,12 +62,13 @@ rf_status rf_automaton_check(const void *bytes, size_t n_bytes, rf_error *err) {
         a->n_classes < 1 || a->n_classes > 256)
         return rf_fail(err, RF_ERR_INVALID, "automaton: %u states and %u classes of bytes",
                        a->n_states, a->n_classes);
-    size_t table = (size_t)a->n_states * a->n_classes * sizeof(uint16_t);
-    size_t ends_at = sizeof *a + (table + 3) / 4 * 4;
-    if (a->ends_at != ends_at || n_bytes != ends_at + rf_ceil_div(a->n_states, 32) * 4)
-        return rf_fail(err, RF_ERR_INVALID, "automaton: %zu bytes, expected %zu", n_bytes,
-                       ends_at + (size_t)rf_ceil_div(a->n_states, 32) * 4);
-    return check_table(a, err);
+    rf_automaton laid = *a;
+    if (rf_automaton_lay_out(&laid) != n_bytes || laid.ends_at != a->ends_at ||
+        laid.firsts_at != a->firsts_at || laid.calls_at != a->calls_at)
+        return rf_fail(err, RF_ERR_INVALID, "automaton: %zu bytes, expected %u", n_bytes,
+                       laid.n_bytes);
+    RF_TRY(check_table(a, err));
+    return a->n_calls > 0 ? check_calls(a, err) : RF_OK;
 }
 
 bool rf_automaton_is_over(const rf_automaton *a, uint32_t state) {

@@ -21,12 +21,20 @@ void rf_constraint_destroy(rf_constraint *constraint); /* NULL is a no-op */
 /* It was made from these bytes. */
 bool rf_constraint_is(const rf_constraint *constraint, const void *bytes, size_t n_bytes);
 
-uint32_t rf_constraint_begin(const rf_constraint *constraint);
+uint32_t rf_constraint_begin(rf_constraint *constraint);
 /* Bit id % 32 of word id / 32: the token may come next. Valid until the next call. *n_allowed of
- * them; tokens without bytes are never allowed. */
+ * them; tokens without bytes are never allowed. NULL: the text nests in so many ways that there is
+ * no room for the states. */
 const uint32_t *rf_constraint_mask(rf_constraint *constraint, uint32_t state, uint32_t *n_allowed);
 /* The state after a token; false: it may not come. */
-bool rf_constraint_accept(const rf_constraint *constraint, uint32_t *state, int32_t token);
+bool rf_constraint_accept(rf_constraint *constraint, uint32_t *state, int32_t token);
 bool rf_constraint_may_end(const rf_constraint *constraint, uint32_t state); /* here */
+
+/* The numbers of states are running out: before the next mask, forget all but those that are kept
+ * right afterwards. Keep gives a state's new number; where there is no room for it it becomes
+ * RF_AUTOMATON_DEAD. */
+bool rf_constraint_is_crowded(const rf_constraint *constraint);
+void rf_constraint_forget(rf_constraint *constraint);
+uint32_t rf_constraint_keep(rf_constraint *constraint, uint32_t state);
 
 #endif

@@ -13,24 +13,24 @@ enum { LAST_CHAR = 0x10ffff };
 static rf_status add_range(regex_program *p, uint32_t low, uint32_t high, rf_error *err) {
     if (p->n_ranges == p->ranges_room) {
         uint32_t room = p->ranges_room ? 2 * p->ranges_room : 64;
-        char_range *ranges = rf_realloc_array(p->ranges, room, sizeof *ranges);
+        rf_char_range *ranges = rf_realloc_array(p->ranges, room, sizeof *ranges);
         if (!ranges)
             return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the pattern");
         p->ranges = ranges;
         p->ranges_room = room;
     }
-    p->ranges[p->n_ranges++] = (char_range){low, high};
+    p->ranges[p->n_ranges++] = (rf_char_range){low, high};
     return RF_OK;
 }
 
 static int by_low(const void *a, const void *b) {
-    const char_range *x = a, *y = b;
+    const rf_char_range *x = a, *y = b;
     return (x->low > y->low) - (x->low < y->low);
 }
 
 /* Ranges from first on become rising and apart. */
 static void join(regex_program *p, uint32_t first) {
-    char_range *r = p->ranges + first;
+    rf_char_range *r = p->ranges + first;
     uint32_t n = p->n_ranges - first, kept = 0;
     if (n == 0)
         return;
@@ -49,7 +49,7 @@ static rf_status invert(regex_program *p, uint32_t first, rf_error *err) {
     join(p, first);
     uint32_t n = p->n_ranges - first, at = 0;
     for (uint32_t i = 0; i < n; i++) {
-        char_range r = p->ranges[first + i];
+        rf_char_range r = p->ranges[first + i];
         if (r.low > at)
             RF_TRY(add_range(p, at, r.low - 1, err));
         at = r.high + 1;
@@ -71,7 +71,7 @@ static regex_step set_from(const regex_program *p, uint32_t first) {
 static const struct {
     char letter;
     uint8_t n;
-    char_range ranges[6];
+    rf_char_range ranges[6];
 } kinds[] = {
     {'d', 1, {{'0', '9'}}},
     {'w', 4, {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}},

@@ -4,10 +4,7 @@
 #define RF_GRAMMAR_REGEX_STATE_H
 
 #include "grammar/regex.h"
-
-typedef struct char_range {
-    uint32_t low, high; /* code points */
-} char_range;
+#include "grammar/rules.h"
 
 typedef enum regex_op { REGEX_EMPTY, REGEX_SET, REGEX_CAT, REGEX_ALT, REGEX_STAR } regex_op;
 
@@ -19,7 +16,7 @@ typedef struct regex_step {
 typedef struct regex_program {
     regex_step *steps; /* owned */
     uint32_t n_steps, steps_room;
-    char_range *ranges; /* owned; of one set: rising, apart */
+    rf_char_range *ranges; /* owned; of one set: rising, apart */
     uint32_t n_ranges, ranges_room;
 } regex_program;
 
