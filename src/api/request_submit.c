@@ -126,8 +126,10 @@ static bool continues(const rocmforge_request_options *options) {
 
 static rf_status take_constraint(order *o, const rf_api_model *model,
                                  const rocmforge_request_options *options, rf_error *err) {
-    RF_TRY(rf_answer_constraint_compile(options->regex, options->one_of, options->n_one_of,
-                                        model->tokenizer, continues(options), &o->constraint, err));
+    rf_answer_spec spec = {
+        .pattern = options->regex, .choices = options->one_of, .n_choices = options->n_one_of};
+    RF_TRY(rf_answer_constraint_compile(&spec, model->tokenizer, continues(options), &o->constraint,
+                                        err));
     o->request.constraint = o->constraint;
     return RF_OK;
 }

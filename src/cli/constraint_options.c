@@ -9,8 +9,9 @@ rf_status rf_constraint_of_options(const rf_options *options, const rf_tokenizer
     *out = NULL;
     if (pattern && choices->n_list > 0)
         return rf_fail(err, RF_ERR_USAGE, "found --regex and --choice, expected one of them");
-    rf_status status = rf_answer_constraint_compile(pattern, choices->list, choices->n_list,
-                                                    tokenizer, raw, out, err);
+    rf_answer_spec spec = {
+        .pattern = pattern, .choices = choices->list, .n_choices = choices->n_list};
+    rf_status status = rf_answer_constraint_compile(&spec, tokenizer, raw, out, err);
     if (status != RF_OK && status != RF_ERR_NO_MEMORY) {
         rf_error why = *err;
         return rf_fail(err, RF_ERR_USAGE, "%s: %s", pattern ? "--regex" : "--choice", why.text);

@@ -2,13 +2,10 @@
 #ifndef RF_GRAMMAR_CHOICES_H
 #define RF_GRAMMAR_CHOICES_H
 
-#include "base/str.h"
-#include "grammar/automaton.h"
+#include "grammar/rules.h"
 
-/* Texts are UTF-8, none of them empty. leads_space: one space may stand before each, for
- * vocabularies whose first token of a text carries one that is not shown. *out is the caller's
- * (rf_free). */
-RF_NODISCARD rf_status rf_choices_compile(const rf_str *texts, size_t n, bool leads_space,
-                                          rf_automaton **out, rf_error *err);
+/* Texts are UTF-8, none of them empty: else RF_ERR_INVALID. */
+RF_NODISCARD rf_status rf_choices_rules(rf_rules *rules, const char *const *texts, size_t n,
+                                        rf_expr *out, rf_error *err);
 
 #endif

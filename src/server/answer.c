@@ -109,8 +109,8 @@ bool rf_answer_create(rf_exchange *exchange, const rf_answer_form *form, const r
     if (!take_stream_options(answer, ask, refusal) || !take_lengths(answer, ask) ||
         !rf_sampling_ask_init(&answer->sampling, ask, &options->sampling, options->tokenizer,
                               refusal) ||
-        !rf_output_fields_take(ask, options->tokenizer, form->continues, &answer->constraint,
-                               refusal) ||
+        !rf_output_fields_take(ask, &answer->talk, options->tokenizer, form->continues,
+                               &answer->constraint, refusal) ||
         !check_sense(answer, ask, refusal))
         return false;
     answer->n_prompts = n_prompts; /* from here on the parts are there to be freed */

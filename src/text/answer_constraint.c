@@ -1,27 +1,52 @@
 #include "text/answer_constraint.h"
 
-#include "base/alloc.h"
 #include "grammar/choices.h"
-#include "grammar/regex.h"
+#include "grammar/gbnf.h"
+#include "grammar/schema.h"
+#include "text/call_rules.h"
 
-static rf_status compile_choices(const char *const *choices, size_t n, bool leads_space,
-                                 rf_automaton **out, rf_error *err) {
-    rf_str *texts = rf_calloc(n, sizeof *texts);
-    if (!texts)
-        return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for %zu choices", n);
-    for (size_t i = 0; i < n; i++)
-        texts[i] = rf_str_of(choices[i]);
-    rf_status status = rf_choices_compile(texts, n, leads_space, out, err);
-    rf_free(texts);
-    return status;
+/* 0: the text may be anything, as far as this goes. */
+static rf_status text_of(rf_rules *rules, const rf_answer_spec *spec, rf_expr *out, rf_error *err) {
+    *out = 0;
+    if (spec->pattern)
+        return rf_rules_regex(rules, rf_str_of(spec->pattern), false, out, err);
+    if (spec->n_choices > 0)
+        return rf_choices_rules(rules, spec->choices, spec->n_choices, out, err);
+    if (spec->grammar.len > 0)
+        return rf_gbnf_parse(rules, spec->grammar, out, err);
+    if (spec->schema)
+        return rf_schema_rules(rules, spec->schema, out, err);
+    if (spec->any_object) {
+        const rf_json_rules *json = rf_rules_json(rules);
+        *out = json ? rf_rules_call(rules, json->object) : 0;
+    }
+    return RF_OK;
 }
 
-rf_status rf_answer_constraint_compile(const char *pattern, const char *const *choices,
-                                       size_t n_choices, const rf_tokenizer *tokenizer,
+static rf_status compile(rf_rules *rules, const rf_answer_spec *spec, bool leads_space,
+                         rf_automaton **out, rf_error *err) {
+    rf_expr text, calls = 0;
+    RF_TRY(text_of(rules, spec, &text, err));
+    if (spec->calls)
+        RF_TRY(rf_call_rules(rules, spec, &calls, err));
+    if (text > 0 && calls > 0)
+        text = rf_rules_any2(rules, text, calls);
+    else if (calls > 0)
+        text = calls;
+    return rf_rules_compile(rules, rf_reasoning_rules(rules, spec, text), leads_space, out, err);
+}
+
+rf_status rf_answer_constraint_compile(const rf_answer_spec *spec, const rf_tokenizer *tokenizer,
                                        bool continues, rf_automaton **out, rf_error *err) {
     bool leads_space = rf_tokenizer_drops_space(tokenizer) && !continues;
+    bool asks = spec->pattern || spec->n_choices > 0 || spec->grammar.len > 0 || spec->schema ||
+                spec->any_object || spec->calls;
+    rf_rules *rules;
     *out = NULL;
-    if (pattern)
-        return rf_regex_compile(rf_str_of(pattern), leads_space, out, err);
-    return n_choices > 0 ? compile_choices(choices, n_choices, leads_space, out, err) : RF_OK;
+    if (!asks)
+        return RF_OK;
+    RF_TRY(rf_rules_create(&rules, err));
+    rf_status status = compile(rules, spec, leads_space, out, err);
+    rf_rules_destroy(rules);
+    return status;
 }

@@ -11,7 +11,6 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "cpu/backend_cpu.h"
-#include "grammar/choices.h"
 #include "grammar/regex.h"
 #include "tests/lib/engine_bench.h"
 

@@ -135,10 +135,14 @@ static void test_refused(void **state) {
     deep[1000] = 0;
     assert_int_equal(rf_regex_compile(rf_str_of(deep), false, &a, &err), RF_ERR_LIMIT);
     assert_non_null(strstr(err.text, "more than 200 deep"));
-    rf_str bad[] = {RF_STR("yes"), RF_STR("")};
-    assert_int_equal(rf_choices_compile(bad, 2, false, &a, &err), RF_ERR_INVALID);
+    static const char *const bad[] = {"yes", ""};
+    rf_rules *rules;
+    rf_expr e;
+    assert_int_equal(rf_rules_create(&rules, &err), RF_OK);
+    assert_int_equal(rf_choices_rules(rules, bad, 2, &e, &err), RF_ERR_INVALID);
     assert_non_null(strstr(err.text, "choice 2: found an empty text"));
-    assert_int_equal(rf_choices_compile(bad, 0, false, &a, &err), RF_ERR_INVALID);
+    assert_int_equal(rf_choices_rules(rules, bad, 0, &e, &err), RF_ERR_INVALID);
+    rf_rules_destroy(rules);
 }
 
 /* Every byte of a blob may be another one: it is refused, or it is an automaton still. */
