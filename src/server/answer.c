@@ -11,7 +11,7 @@
 #include "server/pump.h"
 #include "server/server_state.h"
 
-enum { HEAD_BYTES = 4096, CHUNK_BYTES = 1 << 20, MAX_CHOICES = 1024 };
+enum { HEAD_BYTES = 4096, CHUNK_BYTES = 1 << 20, MAX_CHOICES = 2048 };
 
 /* ---- from a request ------------------------------------------------------------------------ */
 
@@ -40,11 +40,14 @@ static bool take_lengths(rf_answer *answer, const rf_ask *ask) {
     const rf_server_options *options = &answer->exchange->server->options;
     int64_t n = rf_ask_int(ask, RF_FIELD_MAX_COMPLETION_TOKENS);
     n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_MAX_TOKENS);
+    n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_N_PREDICT);
     n = n > 0 ? n : (int64_t)answer->form->n_predict;
     n = n > 0 ? n : options->n_predict;
     answer->n_new = n > 0 ? (uint32_t)n : RF_NEW_TOKENS_MAX;
     answer->n_choices = (uint32_t)rf_ask_int(ask, RF_FIELD_N);
     answer->echoes = rf_ask_on(ask, RF_FIELD_ECHO);
+    answer->returns_ids = rf_ask_on(ask, RF_FIELD_RETURN_TOKENS);
+    answer->times_tokens = rf_ask_on(ask, RF_FIELD_TIMINGS_PER_TOKEN);
     answer->priority = (int32_t)rf_ask_int(ask, RF_FIELD_PRIORITY);
     answer->keeps_private = !rf_ask_on(ask, RF_FIELD_CACHE_PROMPT);
     rf_str salt = rf_ask_text(ask, RF_FIELD_CACHE_SALT);
@@ -123,6 +126,7 @@ void rf_answer_destroy(rf_answer *answer) {
     for (size_t i = 0; answer->prompts && i < answer->n_prompts; i++) {
         rf_tokens_deinit(&answer->prompts[i].tokens);
         rf_buf_deinit(&answer->prompts[i].echo);
+        rf_free(answer->prompts[i].vector);
     }
     for (size_t i = 0; answer->choices && i < answer->n_prompts * answer->n_choices; i++)
         rf_choice_deinit(&answer->choices[i]);
@@ -147,7 +151,7 @@ static bool check_prompts(const rf_answer *answer, rf_refusal *refusal) {
         if (n == 0)
             return rf_refuse(refusal, RF_REFUSE_VALUE, param, "%s: found no tokens, expected one",
                              param);
-        if (n >= n_ctx) /* OpenAI's words: agents look for them */
+        if (n >= n_ctx + answer->form->embeds) /* OpenAI's words: agents look for them */
             return rf_refuse(refusal, RF_REFUSE_CONTEXT, param,
                              "This model's maximum context length is %u tokens. However, your "
                              "%s resulted in %zu tokens. Please reduce the length of the %s.",
@@ -227,6 +231,8 @@ static void take_token(rf_answer *answer, rf_answer_prompt *prompt, const rf_eve
     count_time(answer, choice, rf_clock_ns());
     if (!answer->sampling.ignore_eos && rf_tokenizer_is_eog(tokenizer, event->token))
         return; /* its finish follows */
+    if (answer->returns_ids)
+        rf_buf_printf(&choice->ids, "%s%d", choice->ids.len > 0 ? "," : "", event->token);
     if (answer->sampling.logprobs)
         rf_answer_json_logprob(answer, choice, event);
     if (rf_choice_push(choice, event->token, &err) != RF_OK) {
@@ -236,6 +242,16 @@ static void take_token(rf_answer *answer, rf_answer_prompt *prompt, const rf_eve
     rf_choice_end end = rf_choice_is_over(choice);
     if (end != RF_CHOICE_OPEN)
         close_choice(answer, prompt, choice, end);
+}
+
+static void keep_vector(rf_answer *answer, rf_answer_prompt *prompt, const float *vector) {
+    size_t n = answer->exchange->server->options.n_embd;
+    prompt->n_open = 0;
+    prompt->vector = rf_calloc(n, sizeof *vector);
+    if (prompt->vector)
+        memcpy(prompt->vector, vector, n * sizeof *vector);
+    else
+        (void)no_memory(&answer->failure);
 }
 
 static void take_finish(rf_answer *answer, rf_answer_prompt *prompt, const rf_event *event) {
@@ -250,7 +266,9 @@ static void take_finish(rf_answer *answer, rf_answer_prompt *prompt, const rf_ev
             (void)rf_refuse_status(&answer->failure, NULL, &err);
         return;
     }
-    if (event->finish == RF_FINISH_STOP || event->finish == RF_FINISH_LENGTH)
+    if (event->embedding)
+        keep_vector(answer, prompt, event->embedding);
+    else if (event->finish == RF_FINISH_STOP || event->finish == RF_FINISH_LENGTH)
         close_choice(answer, prompt, choice_of(answer, prompt, event->choice),
                      event->finish == RF_FINISH_STOP ? RF_CHOICE_STOP : RF_CHOICE_LENGTH);
 }

@@ -22,6 +22,7 @@ typedef struct rf_answer_prompt {
     uint32_t i_prompt, n_cached, n_open; /* open: choices that go on */
     bool lives;                          /* the engine has it */
     bool cancelled;                      /* and was told to stop */
+    float *vector;                       /* owned; its embedding */
     struct rf_answer *answer;
     struct rf_answer_prompt *next; /* the pump's */
 } rf_answer_prompt;
@@ -31,7 +32,9 @@ typedef struct rf_answer {
     const rf_answer_form *form;
     rf_talk talk; /* owned; of forms that talk */
     bool streams, has_begun, include_usage, echoes, keeps_private;
-    uint32_t n_choices; /* of each prompt */
+    bool returns_ids, times_tokens; /* llama-server's completion */
+    bool writes_base64;             /* embeddings */
+    uint32_t n_choices;             /* of each prompt */
     size_t n_prompts;
     rf_answer_prompt *prompts; /* owned */
     rf_choice *choices;        /* owned, [n_prompts * n_choices] */
@@ -47,6 +50,7 @@ typedef struct rf_answer {
     rf_refusal failure;
     /* Behind the pump's lock. */
     uint32_t n_live; /* prompts that the engine has */
+    size_t n_submitted;
     bool abandoned, timed_out, retries_cancel;
     struct rf_answer *next_retry;
 } rf_answer;

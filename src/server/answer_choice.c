@@ -81,6 +81,7 @@ void rf_choice_init(rf_choice *choice, rf_answer *answer) {
     choice->text.shown = rf_talk_shown(talk, answer->exchange->server);
     for (size_t l = 0; l < RF_LOGPROB_LISTS; l++)
         rf_buf_init(&choice->logprobs[l], options->max_output_bytes);
+    rf_buf_init(&choice->ids, options->max_output_bytes);
     rf_reply_init(&choice->reply, &(rf_reply_options){.syntax = talk->syntax,
                                                       .reasoning = talk->reasoning,
                                                       .reasoning_open = talk->reasoning_open,
@@ -98,6 +99,7 @@ void rf_choice_deinit(rf_choice *choice) {
         rf_buf_deinit(&choice->items[i].text);
     }
     rf_free(choice->items);
+    rf_buf_deinit(&choice->ids);
     for (size_t l = 0; l < RF_LOGPROB_LISTS; l++)
         rf_buf_deinit(&choice->logprobs[l]);
 }

@@ -42,8 +42,10 @@ typedef struct rf_choice {
     rf_answer_item *items; /* owned */
     size_t n_items, n_items_max, n_calls;
     rf_buf logprobs[RF_LOGPROB_LISTS]; /* of tokens that were not sent yet; JSON without brackets */
-    size_t n_characters;               /* of tokens so far, for text_offset */
-    bool has_begun;                    /* its first chunk was made */
+    rf_buf ids; /* of tokens that were not sent yet, where the form shows them: "1,2" */
+    bool has_new_line;
+    size_t n_characters; /* of tokens so far, for text_offset */
+    bool has_begun;      /* its first chunk was made */
     rf_choice_end end;
     uint32_t n_tokens, n_reasoning;
     uint64_t last_ns;

@@ -16,6 +16,8 @@ typedef struct rf_answer_form {
     bool talks;               /* reasoning and calls of tools are taken apart */
     bool keeps;          /* texts of items are kept while streaming: a last event repeats them */
     bool continues;      /* the text goes on where the prompt ends */
+    bool embeds;         /* nothing is generated: a vector for each prompt */
+    bool shows_ids;      /* tokens are told by their ids too */
     bool lists_logprobs; /* completions: four lists side by side instead of one of objects */
     uint32_t n_predict;  /* new tokens where a request says nothing; 0: the server's default */
     /* Streams only: before the first part; a part; a choice has ended (choice->end says why); all

@@ -31,7 +31,10 @@ static void write_number(rf_buf *out, float logprob) {
 /* {"token", "logprob", "bytes" without the closing brace: alternatives may follow. */
 static void write_entry(const rf_answer *answer, int32_t token, float logprob, rf_buf *out) {
     rf_str piece = piece_of(answer, token);
-    rf_buf_text(out, "{\"token\":");
+    rf_buf_put(out, '{');
+    if (answer->form->shows_ids)
+        rf_buf_printf(out, "\"id\":%d,", token);
+    rf_buf_text(out, "\"token\":");
     write_token(piece, out);
     rf_buf_text(out, ",\"logprob\":");
     write_number(out, logprob);

@@ -1,5 +1,6 @@
 /* Completions and chat completions: prompts into the engine. The pump answers. */
 #include "server/answer.h"
+#include "server/form_native.h"
 #include "server/prompt_fields.h"
 #include "server/routes.h"
 #include "server/server_state.h"
@@ -9,7 +10,7 @@ static bool take_echo(rf_answer *answer, rf_answer_prompt *prompt, rf_refusal *r
     const rf_tokenizer *tokenizer = answer->exchange->server->options.tokenizer;
     const int32_t *ids = prompt->tokens.ids;
     size_t n = prompt->tokens.n;
-    if (!answer->echoes)
+    if (!answer->echoes && answer->form != &rf_form_native) /* which tells its prompt at the end */
         return true;
     if (n > 0 && ids[0] == rf_tokenizer_roles(tokenizer)->bos) {
         ids++; /* the tokenizer's own, no part of the text */
@@ -22,7 +23,8 @@ static bool take_echo(rf_answer *answer, rf_answer_prompt *prompt, rf_refusal *r
 static bool take_prompts(rf_answer *answer, const rf_ask *ask, rf_refusal *refusal) {
     for (size_t i = 0; i < answer->n_prompts; i++) {
         rf_answer_prompt *prompt = &answer->prompts[i];
-        if (!rf_prompts_take(answer->exchange->server, ask, i, &prompt->tokens, refusal) ||
+        if (!rf_prompts_take(answer->exchange->server, ask, RF_FIELD_PROMPT, i, &prompt->tokens,
+                             refusal) ||
             !take_echo(answer, prompt, refusal))
             return false;
         prompt->n_tokens = prompt->tokens.n;
@@ -30,16 +32,28 @@ static bool take_prompts(rf_answer *answer, const rf_ask *ask, rf_refusal *refus
     return true;
 }
 
-static bool complete(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
-    size_t n_prompts = rf_prompts_count(ask, refusal);
+static bool run(rf_exchange *exchange, const rf_answer_form *form, const rf_ask *ask,
+                rf_refusal *refusal) {
+    size_t n_prompts = rf_prompts_count(ask, RF_FIELD_PROMPT, RF_PROMPTS_MAX, refusal);
     rf_answer *answer = NULL;
     if (n_prompts == 0)
         return false;
-    if (rf_answer_create(exchange, &rf_form_completion, ask, NULL, n_prompts, &answer, refusal) &&
+    if (rf_answer_create(exchange, form, ask, NULL, n_prompts, &answer, refusal) &&
         take_prompts(answer, ask, refusal))
         return rf_answer_submit(answer, refusal);
     rf_answer_destroy(answer);
     return false;
+}
+
+static bool complete(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
+    return run(exchange, &rf_form_completion, ask, refusal);
+}
+
+static bool complete_native(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
+    if (rf_ask_given(ask, RF_FIELD_N_PREDICT) && rf_ask_int(ask, RF_FIELD_N_PREDICT) == 0)
+        return rf_refuse(refusal, RF_REFUSE_VALUE, "n_predict",
+                         "n_predict: found 0, expected -1 or at least 1");
+    return run(exchange, &rf_form_native, ask, refusal);
 }
 
 static bool chat(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
@@ -55,3 +69,7 @@ void rf_ep_completions(rf_exchange *exchange) {
 }
 
 void rf_ep_chat(rf_exchange *exchange) { rf_exchange_serve(exchange, RF_ASK_CHAT, chat); }
+
+void rf_ep_completion(rf_exchange *exchange) {
+    rf_exchange_serve(exchange, RF_ASK_NATIVE, complete_native);
+}

@@ -15,8 +15,24 @@ typedef enum rf_ask_endpoint {
     RF_ASK_CHAT,
     RF_ASK_TEMPLATE,
     RF_ASK_TOKENIZE,
-    RF_ASK_DETOKENIZE
+    RF_ASK_DETOKENIZE,
+    RF_ASK_EMBEDDINGS,
+    RF_ASK_NATIVE, /* llama-server's completion */
+    RF_ASK_COUNT,
+    RF_ASK_NONE = RF_ASK_COUNT /* an endpoint without a body */
 } rf_ask_endpoint;
+
+typedef enum rf_field_kind {
+    RF_FIELD_KIND_FLAG,
+    RF_FIELD_KIND_INT,
+    RF_FIELD_KIND_REAL,
+    RF_FIELD_KIND_TEXT,
+    RF_FIELD_KIND_LIST,
+    RF_FIELD_KIND_OBJECT,
+    RF_FIELD_KIND_ANY,
+    RF_FIELD_KIND_IGNORED,
+    RF_FIELD_KIND_REFUSED
+} rf_field_kind;
 
 typedef enum rf_field {
 #define X(id, name, kind, least, most, fallback, endpoints) RF_FIELD_##id,
@@ -24,6 +40,20 @@ typedef enum rf_field {
 #undef X
     RF_FIELD_COUNT
 } rf_field;
+
+/* A row of fields.def. */
+typedef struct rf_field_info {
+    const char *name;
+    rf_field_kind kind;
+    double least, most, fallback;
+    uint32_t endpoints; /* bits */
+} rf_field_info;
+const rf_field_info *rf_field_at(size_t field);
+static inline bool rf_field_is_of(const rf_field_info *info, rf_ask_endpoint endpoint) {
+    return (info->endpoints >> endpoint & 1) != 0;
+}
+/* It takes the samplers' fields too. */
+bool rf_ask_endpoint_samples(rf_ask_endpoint endpoint);
 
 typedef struct rf_field_value {
     bool given;

@@ -130,6 +130,10 @@ static bool take_structured(output *o, const json_t *all, rf_refusal *refusal) {
 }
 
 static bool take_all(output *o, const rf_ask *ask, rf_refusal *refusal) {
+    const json_t *grammar = rf_ask_json(ask, RF_FIELD_GRAMMAR);
+    if (ask->endpoint == RF_ASK_NATIVE && json_is_string(grammar) &&
+        json_string_length(grammar) == 0)
+        grammar = NULL; /* llama-server's clients say so where they want none */
     return take_format(o, "response_format", rf_ask_json(ask, RF_FIELD_RESPONSE_FORMAT), refusal) &&
            take_schema(o, "json_schema", rf_ask_json(ask, RF_FIELD_JSON_SCHEMA), refusal) &&
            take_schema(o, "guided_json", rf_ask_json(ask, RF_FIELD_GUIDED_JSON), refusal) &&
@@ -137,7 +141,7 @@ static bool take_all(output *o, const rf_ask *ask, rf_refusal *refusal) {
            take_regex(o, "guided_regex", rf_ask_json(ask, RF_FIELD_GUIDED_REGEX), refusal) &&
            take_choices(o, "choice", rf_ask_json(ask, RF_FIELD_CHOICE), refusal) &&
            take_choices(o, "guided_choice", rf_ask_json(ask, RF_FIELD_GUIDED_CHOICE), refusal) &&
-           take_grammar(o, "grammar", rf_ask_json(ask, RF_FIELD_GRAMMAR), refusal) &&
+           take_grammar(o, "grammar", grammar, refusal) &&
            take_grammar(o, "guided_grammar", rf_ask_json(ask, RF_FIELD_GUIDED_GRAMMAR), refusal) &&
            take_structured(o, rf_ask_json(ask, RF_FIELD_STRUCTURED_OUTPUTS), refusal);
 }

@@ -10,7 +10,7 @@
 #include "server/http_loop.h"
 #include "server/server_state.h"
 
-enum { N_BUCKETS = 4096, WAIT_NS = 100000000, RETRY_NS = 1000000 };
+enum { N_BUCKETS = 4096, EMBEDDINGS_AT_ONCE = 16, WAIT_NS = 100000000, RETRY_NS = 1000000 };
 
 struct rf_pump {
     struct rf_server *server;
@@ -103,7 +103,7 @@ static rf_status submit_prompt(rf_pump *pump, rf_answer *answer, size_t i, rf_er
     const int32_t *eog = rf_tokenizer_eog(tokenizer, &n_eog);
     uint32_t room = pump->server->options.n_ctx - (uint32_t)prompt->n_tokens;
     rf_request request = {
-        .kind = RF_REQUEST_GENERATE,
+        .kind = answer->form->embeds ? RF_REQUEST_EMBED : RF_REQUEST_GENERATE,
         .tokens = prompt->tokens.ids,
         .n_tokens = (uint32_t)prompt->n_tokens,
         /* More than fits is as much as fits: it ends with "length". */
@@ -116,11 +116,28 @@ static rf_status submit_prompt(rf_pump *pump, rf_answer *answer, size_t i, rf_er
         .more_follow = i + 1 < answer->n_prompts,
         .constraint = answer->constraint,
         .stop_tokens = eog,
+        .pooling = pump->server->options.pooling,
+        .normalise = true,
         .n_stop = answer->sampling.ignore_eos ? 0 : (uint32_t)n_eog,
     };
     RF_TRY(rf_engine_submit(pump->server->options.engine, &request, &prompt->id, err));
     rf_tokens_deinit(&prompt->tokens);
     insert(pump, prompt);
+    answer->n_submitted++;
+    return RF_OK;
+}
+
+/* Embeddings come in long lists: some at a time, so that others have room beside them. */
+static rf_status submit_more(rf_pump *pump, rf_answer *answer, rf_error *err) {
+    bool embeds = answer->form->embeds;
+    while (answer->n_submitted < answer->n_prompts &&
+           !(embeds && answer->n_live >= EMBEDDINGS_AT_ONCE)) {
+        rf_status status = submit_prompt(pump, answer, answer->n_submitted, err);
+        if (embeds && status == RF_ERR_LIMIT && answer->n_live > 0)
+            break; /* the end of one that is there brings it here again */
+        if (status != RF_OK)
+            return status;
+    }
     return RF_OK;
 }
 
@@ -129,8 +146,8 @@ rf_status rf_pump_submit(rf_pump *pump, rf_answer *answer, rf_error *err) {
     pthread_mutex_lock(&pump->lock);
     if (answer->abandoned) /* since it was attached: it ends as if it had been cancelled */
         status = rf_fail(err, RF_ERR_INTERRUPTED, "the client has left");
-    for (size_t i = 0; i < answer->n_prompts && status == RF_OK; i++)
-        status = submit_prompt(pump, answer, i, err);
+    else
+        status = submit_more(pump, answer, err);
     if (status != RF_OK && answer->n_live > 0) { /* the others' last events end the answer */
         (void)rf_refuse(&answer->failure,
                         status == RF_ERR_LIMIT ? RF_REFUSE_BUSY : RF_REFUSE_FAILED, NULL,
@@ -149,6 +166,19 @@ void rf_pump_cancel(rf_pump *pump, rf_answer *answer, bool timed_out) {
     answer->timed_out |= timed_out;
     cancel_all(pump, answer);
     pthread_mutex_unlock(&pump->lock);
+}
+
+size_t rf_pump_list(rf_pump *pump, rf_pump_task *out, size_t n) {
+    size_t found = 0;
+    pthread_mutex_lock(&pump->lock);
+    for (size_t i = 0; i < N_BUCKETS; i++)
+        for (const rf_answer_prompt *p = pump->buckets[i]; p && found < n; p = p->next) {
+            rf_pump_task *task = &out[found++];
+            *task = (rf_pump_task){.id = p->id, .n_tokens = p->n_tokens};
+            memcpy(task->request_id, p->answer->exchange->id, sizeof task->request_id);
+        }
+    pthread_mutex_unlock(&pump->lock);
+    return found;
 }
 
 /* ---- the pump's thread --------------------------------------------------------------------- */
@@ -171,6 +201,12 @@ static void take(rf_pump *pump, const rf_event *event) {
         cancel_all(pump, answer);
     else
         cancel_prompt(pump, prompt);
+    rf_error err = {0};
+    if (last && !answer->abandoned && answer->failure.kind == RF_REFUSE_NOTHING &&
+        submit_more(pump, answer, &err) != RF_OK)
+        (void)rf_refuse(&answer->failure,
+                        err.code == RF_ERR_LIMIT ? RF_REFUSE_BUSY : RF_REFUSE_FAILED, NULL,
+                        "the queue is full: %s", err.text);
     bool over = answer->n_live == 0;
     pthread_mutex_unlock(&pump->lock);
     if (!over)

@@ -16,6 +16,13 @@ void rf_pump_destroy(rf_pump *pump); /* NULL is a no-op; what is left is dropped
 
 /* All prompts of an answer, which the pump owns on success. RF_ERR_LIMIT: no room now. */
 RF_NODISCARD rf_status rf_pump_submit(rf_pump *pump, rf_answer *answer, rf_error *err);
+/* What the engine has now, up to n of it: any thread. */
+typedef struct rf_pump_task {
+    uint64_t id;
+    size_t n_tokens; /* of the prompt */
+    char request_id[RF_REQUEST_ID_BYTES];
+} rf_pump_task;
+size_t rf_pump_list(rf_pump *pump, rf_pump_task *out, size_t n);
 /* Any thread, while the answer is attached to its exchange: its prompts end soon. */
 void rf_pump_cancel(rf_pump *pump, rf_answer *answer, bool timed_out);
 

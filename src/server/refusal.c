@@ -40,6 +40,8 @@ bool rf_refuse_status(rf_refusal *refusal, const char *param, const rf_error *er
 
 int rf_refusal_http_status(rf_refusal_kind kind) { return kinds[kind].http_status; }
 
+const char *rf_refusal_code(rf_refusal_kind kind) { return kinds[kind].code; }
+
 void rf_refusal_write(const rf_refusal *refusal, rf_buf *out) {
     const kind_row *kind = &kinds[refusal->kind];
     rf_buf_text(out, "{\"error\":{\"message\":");

@@ -35,6 +35,7 @@ bool rf_refuse(rf_refusal *refusal, rf_refusal_kind kind, const char *param, con
 bool rf_refuse_status(rf_refusal *refusal, const char *param, const rf_error *err);
 
 int rf_refusal_http_status(rf_refusal_kind kind);
+const char *rf_refusal_code(rf_refusal_kind kind);
 /* {"error":{"message","type","param","code"}}, as a whole body. */
 void rf_refusal_write(const rf_refusal *refusal, rf_buf *out);
 

@@ -1,14 +1,16 @@
 #include "server/routes.h"
 
 static const rf_route routes[] = {
-#define X(method, path, access, body, place, handler)                 \
-    {RF_METHOD_##method, {path, sizeof path - 1}, RF_ACCESS_##access, \
-     RF_BODY_##body,     RF_PLACE_##place,        rf_ep_##handler},
+#define X(method, path, access, body, place, handler)                                    \
+    {RF_METHOD_##method, {path, sizeof path - 1}, RF_ACCESS_##access,    RF_BODY_##body, \
+     RF_PLACE_##place,   rf_ep_##handler,         RF_OPERATION_##handler},
 #include "server/routes.def"
 #undef X
 };
 
 enum { N_ROUTES = sizeof routes / sizeof *routes };
+
+const rf_route *rf_route_at(size_t i) { return i < N_ROUTES ? &routes[i] : NULL; }
 
 static bool matches(const rf_route *route, rf_str path) {
     if (route->path.ptr[route->path.len - 1] != '/')

@@ -3,6 +3,7 @@
 #define RF_SERVER_ROUTES_H
 
 #include "server/exchange.h"
+#include "server/operations.h"
 #include "server/refusal.h"
 
 typedef enum rf_method { RF_METHOD_GET, RF_METHOD_POST, RF_METHOD_COUNT } rf_method;
@@ -20,12 +21,14 @@ typedef struct rf_route {
     rf_body_kind body;
     rf_place place;
     rf_handler handle;
+    rf_operation_id operation;
 } rf_route;
 
 #define X(method, path, access, body, place, handler) void rf_ep_##handler(rf_exchange *exchange);
 #include "server/routes.def"
 #undef X
 
+const rf_route *rf_route_at(size_t i); /* NULL: there are no more */
 /* NULL: *refusal says whether path or method are unknown. *tail: what follows the path of a route
  * that ends in /. */
 const rf_route *rf_route_find(rf_str method, rf_str path, rf_str *tail, rf_refusal *refusal);

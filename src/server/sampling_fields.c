@@ -20,11 +20,12 @@ static json_t *value_of(const rf_ask *ask, const char *name) {
 }
 
 static bool take_samplers(rf_sampling_ask *sampling, const rf_ask *ask, rf_refusal *refusal) {
-    for (size_t i = 0; i < RF_SAMPLE_PARAM_COUNT; i++) {
+    bool samples = rf_ask_endpoint_samples(ask->endpoint);
+    for (size_t i = 0; samples && i < RF_SAMPLE_PARAM_COUNT; i++) {
         const rf_sample_param_info *info = rf_sample_param_at(i);
         json_t *value = value_of(ask, info->json);
         rf_error err = {0};
-        if (!value || i == RF_SAMPLE_PARAM_n_probs)
+        if (!value || (i == RF_SAMPLE_PARAM_n_probs && ask->endpoint != RF_ASK_NATIVE))
             continue;
         if (!json_is_number(value))
             return rf_refuse(refusal, RF_REFUSE_TYPE, info->json, "%s: found %s, expected a number",
@@ -125,7 +126,10 @@ static bool take_biases(rf_sampling_ask *sampling, const rf_ask *ask, const rf_t
 }
 
 static bool take_logprobs(rf_sampling_ask *sampling, const rf_ask *ask, rf_refusal *refusal) {
-    if (ask->endpoint == RF_ASK_CHAT) {
+    if (ask->endpoint == RF_ASK_NATIVE) {
+        sampling->n_top = (uint32_t)sampling->params.n_probs;
+        sampling->logprobs = sampling->n_top > 0;
+    } else if (ask->endpoint == RF_ASK_CHAT) {
         sampling->logprobs = rf_ask_on(ask, RF_FIELD_LOGPROBS);
         sampling->n_top = (uint32_t)rf_ask_int(ask, RF_FIELD_TOP_LOGPROBS);
         if (sampling->n_top > 0 && !sampling->logprobs)

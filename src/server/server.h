@@ -26,6 +26,9 @@ typedef struct rf_server_options {
     const rf_tokenizer *tokenizer;
     const rf_template *chat_template; /* or NULL */
     rf_sample_params sampling;        /* defaults of requests */
+    uint32_t n_embd, max_seqs;        /* of the model; sequences that run at once */
+    rf_pooling pooling;               /* of embeddings */
+    const char *build_info;           /* the program and its version */
     int64_t n_predict;                /* most new tokens where a request names none; -1: any */
     uint32_t n_ctx;
     uint32_t max_running; /* requests in work; more are answered 429 */
