@@ -20,11 +20,11 @@ static bool take_echo(rf_answer *answer, rf_answer_prompt *prompt, rf_refusal *r
            rf_refuse_status(refusal, "prompt", &err);
 }
 
-static bool take_prompts(rf_answer *answer, const rf_ask *ask, rf_refusal *refusal) {
+static bool take_prompts(rf_answer *answer, const rf_ask *ask, rf_field field,
+                         rf_refusal *refusal) {
     for (size_t i = 0; i < answer->n_prompts; i++) {
         rf_answer_prompt *prompt = &answer->prompts[i];
-        if (!rf_prompts_take(answer->exchange->server, ask, RF_FIELD_PROMPT, i, &prompt->tokens,
-                             refusal) ||
+        if (!rf_prompts_take(answer->exchange->server, ask, field, i, &prompt->tokens, refusal) ||
             !take_echo(answer, prompt, refusal))
             return false;
         prompt->n_tokens = prompt->tokens.n;
@@ -33,27 +33,27 @@ static bool take_prompts(rf_answer *answer, const rf_ask *ask, rf_refusal *refus
 }
 
 static bool run(rf_exchange *exchange, const rf_answer_form *form, const rf_ask *ask,
-                rf_refusal *refusal) {
-    size_t n_prompts = rf_prompts_count(ask, RF_FIELD_PROMPT, RF_PROMPTS_MAX, refusal);
+                rf_field field, rf_refusal *refusal) {
+    size_t n_prompts = rf_prompts_count(ask, field, RF_PROMPTS_MAX, refusal);
     rf_answer *answer = NULL;
     if (n_prompts == 0)
         return false;
     if (rf_answer_create(exchange, form, ask, NULL, n_prompts, &answer, refusal) &&
-        take_prompts(answer, ask, refusal))
+        take_prompts(answer, ask, field, refusal))
         return rf_answer_submit(answer, refusal);
     rf_answer_destroy(answer);
     return false;
 }
 
 static bool complete(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
-    return run(exchange, &rf_form_completion, ask, refusal);
+    return run(exchange, &rf_form_completion, ask, RF_FIELD_PROMPT, refusal);
 }
 
 static bool complete_native(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
     if (rf_ask_given(ask, RF_FIELD_N_PREDICT) && rf_ask_int(ask, RF_FIELD_N_PREDICT) == 0)
         return rf_refuse(refusal, RF_REFUSE_VALUE, "n_predict",
                          "n_predict: found 0, expected -1 or at least 1");
-    return run(exchange, &rf_form_native, ask, refusal);
+    return run(exchange, &rf_form_native, ask, RF_FIELD_MIXED_PROMPT, refusal);
 }
 
 static bool chat(rf_exchange *exchange, const rf_ask *ask, rf_refusal *refusal) {
