@@ -46,8 +46,9 @@ void rf_help_overview(void) {
     for (int i = 0; i < RF_CMD_HELP; i++)
         rf_out_printf("  %s\n", rf_command_get((rf_command_id)i)->example);
     rf_out_text(
-        "\n\"rocmforge help COMMAND\" explains a command and lists its options. Every option is "
-        "also a\nvariable: ROCMFORGE_CTX_SIZE=4096 is --ctx-size 4096; the command line wins.\n"
+        "\n\"rocmforge help COMMAND\" explains a command and lists its options; \"help http\" and "
+        "\"help openapi\"\ndescribe the server's API. Every option is also a variable: "
+        "ROCMFORGE_CTX_SIZE=4096 is\n--ctx-size 4096; the command line wins.\n"
         "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n");
 }
 

@@ -7,6 +7,7 @@ import sys
 import jsonschema
 import pytest
 
+from conftest import BIN, ROOT
 from test_fields import table
 
 # positive_data_acceptance is off: what has the right shape may still be refused for what it means, as an id beyond the
@@ -75,3 +76,9 @@ def test_schemathesis_would_find_something(server, api, tmp_path):
     wrong["paths"]["/health"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["required"] = ["state"]
     status, said = run(server, wrong, tmp_path, "--max-examples", "10", "--continue-on-failure")
     assert status == 1 and "GET /health" in said and "POST /tokenize" in said, said[-4000:]
+
+
+def test_pages_are_fresh(api):
+    said = subprocess.run([BIN, "help", "http"], capture_output=True, text=True, check=True).stdout
+    assert (ROOT / "docs/http-api.md").read_text() == said, "run: build/release/rocmforge help http > docs/http-api.md"
+    assert json.loads(subprocess.run([BIN, "help", "openapi"], capture_output=True, check=True).stdout) == api
