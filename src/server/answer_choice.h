@@ -38,9 +38,9 @@ typedef struct rf_answer_item {
 typedef struct rf_choice {
     struct rf_answer *answer;
     rf_answer_text text;
-    rf_reply reply;        /* where the form talks */
-    rf_answer_item *items; /* owned */
-    size_t n_items, n_items_max, n_calls;
+    rf_reply reply;                                /* where the form talks */
+    rf_answer_item *items;                         /* owned */
+    size_t n_items, n_items_max, n_calls, n_shown; /* shown: by the form, which streams */
     rf_buf logprobs[RF_LOGPROB_LISTS]; /* of tokens that were not sent yet; JSON without brackets */
     rf_buf ids; /* of tokens that were not sent yet, where the form shows them: "1,2" */
     bool has_new_line;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "server/http_loop.h"
 #include "server/pump.h"
+#include "server/routes.h"
 #include "server/server_state.h"
 
 rf_exchange *rf_exchange_create(struct rf_server *server) {
@@ -74,18 +75,26 @@ void rf_exchange_reply(rf_exchange *exchange, const char *content_type, rf_buf *
     tell(exchange, true);
 }
 
+static void write_refusal(const rf_exchange *exchange, const rf_refusal *refusal, rf_buf *out) {
+    if (rf_route_is_anthropic(exchange->route))
+        rf_refusal_write_anthropic(refusal, exchange->id, out);
+    else
+        rf_refusal_write(refusal, out);
+}
+
 void rf_exchange_refuse(rf_exchange *exchange, const rf_refusal *refusal) {
     rf_buf body;
+    bool anthropic = rf_route_is_anthropic(exchange->route);
     rf_buf_init(&body, 64 << 10);
     pthread_mutex_lock(&exchange->lock);
     if (exchange->phase == RF_EXCHANGE_STREAM && !exchange->ended) {
-        rf_buf_text(&body, "data: ");
-        rf_refusal_write(refusal, &body);
+        rf_buf_text(&body, anthropic ? "event: error\ndata: " : "data: ");
+        write_refusal(exchange, refusal, &body);
         rf_buf_text(&body, "\n\n");
         rf_buf_str(&exchange->out, rf_buf_view(&body));
         finish(exchange);
     } else if (!exchange->ended) {
-        rf_refusal_write(refusal, &body);
+        write_refusal(exchange, refusal, &body);
         set_whole(exchange, rf_refusal_http_status(refusal->kind), "application/json", &body);
         exchange->retry_after_s = refusal->retry_after_s;
         exchange->closes = refusal->closes;
@@ -164,7 +173,11 @@ void rf_exchange_ping(rf_exchange *exchange, uint64_t now_ns, uint64_t silent_ns
                   now_ns - exchange->wrote_ns >= silent_ns;
     pthread_mutex_unlock(&exchange->lock);
     if (silent)
-        (void)rf_exchange_stream(exchange, RF_STR(": ping\n\n"), true);
+        (void)rf_exchange_stream(exchange,
+                                 rf_route_is_anthropic(exchange->route)
+                                     ? RF_STR("event: ping\ndata: {\"type\":\"ping\"}\n\n")
+                                     : RF_STR(": ping\n\n"),
+                                 true);
 }
 
 void rf_exchange_count(rf_exchange *exchange) {

@@ -4,6 +4,7 @@
 
 #include "server/http_loop.h"
 #include "server/http_receive.h"
+#include "server/routes.h"
 #include "server/server_state.h"
 
 enum { STREAM_BLOCK_BYTES = 1024 };
@@ -53,6 +54,8 @@ static bool add_headers(const rf_exchange *exchange, struct MHD_Response *respon
     char number[16];
     bool ok = MHD_add_response_header(response, "Content-Type", exchange->content_type) == MHD_YES;
     ok &= MHD_add_response_header(response, "X-Request-Id", exchange->id) == MHD_YES;
+    if (rf_route_is_anthropic(exchange->route))
+        ok &= MHD_add_response_header(response, "Request-Id", exchange->id) == MHD_YES;
     if (exchange->phase == RF_EXCHANGE_STREAM) {
         ok &= MHD_add_response_header(response, "Cache-Control", "no-cache") == MHD_YES;
         ok &= MHD_add_response_header(response, "X-Accel-Buffering", "no") == MHD_YES;

@@ -53,3 +53,24 @@ void rf_refusal_write(const rf_refusal *refusal, rf_buf *out) {
         rf_buf_text(out, "null");
     rf_buf_printf(out, ",\"code\":\"%s\"}}", kind->code);
 }
+
+void rf_refusal_write_anthropic(const rf_refusal *refusal, const char *id, rf_buf *out) {
+    static const struct {
+        int http_status;
+        const char *type;
+    } types[] = {{401, "authentication_error"}, {403, "permission_error"}, {404, "not_found_error"},
+                 {413, "request_too_large"},    {429, "rate_limit_error"}, {500, "api_error"},
+                 {503, "overloaded_error"}};
+    const char *type = "invalid_request_error";
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (types[i].http_status == kinds[refusal->kind].http_status)
+            type = types[i].type;
+    rf_buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", type);
+    rf_json_append_string(out, rf_str_of(refusal->error.text));
+    rf_buf_text(out, ",\"param\":");
+    if (refusal->param[0])
+        rf_json_append_string(out, rf_str_of(refusal->param));
+    else
+        rf_buf_text(out, "null");
+    rf_buf_printf(out, ",\"code\":\"%s\"},\"request_id\":\"%s\"}", kinds[refusal->kind].code, id);
+}

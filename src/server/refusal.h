@@ -38,5 +38,7 @@ int rf_refusal_http_status(rf_refusal_kind kind);
 const char *rf_refusal_code(rf_refusal_kind kind);
 /* {"error":{"message","type","param","code"}}, as a whole body. */
 void rf_refusal_write(const rf_refusal *refusal, rf_buf *out);
+/* {"type":"error","error":{"type","message"},"request_id"}, as Anthropic has it. */
+void rf_refusal_write_anthropic(const rf_refusal *refusal, const char *id, rf_buf *out);
 
 #endif

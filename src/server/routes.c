@@ -39,6 +39,10 @@ const rf_route *rf_route_find(rf_str method, rf_str path, rf_str *tail, rf_refus
     return NULL;
 }
 
+bool rf_route_is_anthropic(const rf_route *route) {
+    return route && (route->handle == rf_ep_messages || route->handle == rf_ep_count_tokens);
+}
+
 const char *rf_route_allow(rf_str path) {
     for (size_t i = 0; i < N_ROUTES; i++)
         if (matches(&routes[i], path))

@@ -32,6 +32,8 @@ const rf_route *rf_route_at(size_t i); /* NULL: there are no more */
 /* NULL: *refusal says whether path or method are unknown. *tail: what follows the path of a route
  * that ends in /. */
 const rf_route *rf_route_find(rf_str method, rf_str path, rf_str *tail, rf_refusal *refusal);
+/* Its errors and streams are Anthropic's, not OpenAI's. NULL: no. */
+bool rf_route_is_anthropic(const rf_route *route);
 /* "GET, HEAD" or "POST": what a path takes. */
 const char *rf_route_allow(rf_str path);
 

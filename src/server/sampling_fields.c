@@ -40,14 +40,16 @@ static bool take_samplers(rf_sampling_ask *sampling, const rf_ask *ask, rf_refus
     return true;
 }
 
-static bool take_stop(rf_sampling_ask *sampling, const json_t *value, rf_refusal *refusal) {
+static bool take_stop(rf_sampling_ask *sampling, const char *field, const json_t *value,
+                      rf_refusal *refusal) {
     size_t n = json_string_length(value);
     if (!json_is_string(value))
-        return rf_refuse(refusal, RF_REFUSE_TYPE, "stop", "stop: found %s, expected a string",
+        return rf_refuse(refusal, RF_REFUSE_TYPE, field, "%s: found %s, expected a string", field,
                          rf_json_kind_name(value));
     if (n == 0 || n > RF_STOP_BYTES)
-        return rf_refuse(refusal, RF_REFUSE_VALUE, "stop",
-                         "stop: found a text of %zu bytes, expected 1 to %d", n, RF_STOP_BYTES);
+        return rf_refuse(refusal, RF_REFUSE_VALUE, field,
+                         "%s: found a text of %zu bytes, expected 1 to %d", field, n,
+                         RF_STOP_BYTES);
     char *copy = rf_strndup(json_string_value(value), n);
     if (!copy)
         return no_memory(refusal);
@@ -55,21 +57,25 @@ static bool take_stop(rf_sampling_ask *sampling, const json_t *value, rf_refusal
     return true;
 }
 
+/* stop, which Anthropic calls stop_sequences. */
 static bool take_stops(rf_sampling_ask *sampling, const rf_ask *ask, rf_refusal *refusal) {
     json_t *stop = rf_ask_json(ask, RF_FIELD_STOP), *value;
+    const char *field = stop ? "stop" : "stop_sequences";
+    if (!stop)
+        stop = rf_ask_json(ask, RF_FIELD_STOP_SEQUENCES);
     if (!stop)
         return true;
     size_t n = json_is_array(stop) ? json_array_size(stop) : 1, i;
     if (n > RF_STOPS_MAX)
-        return rf_refuse(refusal, RF_REFUSE_VALUE, "stop", "stop: found %zu texts, expected %d", n,
-                         RF_STOPS_MAX);
+        return rf_refuse(refusal, RF_REFUSE_VALUE, field, "%s: found %zu texts, expected %d", field,
+                         n, RF_STOPS_MAX);
     sampling->stops = rf_calloc(n + 1, sizeof *sampling->stops);
     if (!sampling->stops)
         return no_memory(refusal);
     if (!json_is_array(stop))
-        return take_stop(sampling, stop, refusal);
+        return take_stop(sampling, field, stop, refusal);
     json_array_foreach(stop, i, value) {
-        if (!take_stop(sampling, value, refusal))
+        if (!take_stop(sampling, field, value, refusal))
             return false;
     }
     return true;

@@ -12,12 +12,14 @@ void rf_stop_scan_init(rf_stop_scan *scan, const char *const *stops, size_t n_st
 void rf_stop_scan_deinit(rf_stop_scan *scan) { rf_buf_deinit(&scan->held); }
 
 /* Start of the earliest whole stop text, or the length of text. */
-static size_t first_match(const rf_stop_scan *scan, rf_str text) {
+static size_t first_match(rf_stop_scan *scan, rf_str text) {
     size_t first = text.len;
     for (size_t i = 0; i < scan->n_stops; i++) {
         const char *at = memmem(text.ptr, text.len, scan->stops[i], strlen(scan->stops[i]));
-        if (at && (size_t)(at - text.ptr) < first)
+        if (at && (size_t)(at - text.ptr) < first) {
             first = (size_t)(at - text.ptr);
+            scan->which = i;
+        }
     }
     return first;
 }

@@ -14,6 +14,7 @@ typedef struct rf_stop_scan {
     size_t n_stops;
     rf_buf held;
     bool found;
+    size_t which; /* of the stops, where one was found */
 } rf_stop_scan;
 
 void rf_stop_scan_init(rf_stop_scan *scan, const char *const *stops, size_t n_stops);
