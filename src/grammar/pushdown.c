@@ -11,10 +11,10 @@ enum {
     MAX_PLACES = 512,  /* of a state */
     MAX_VISITS = 2048,
     MIN_STATES = 2048,
-    PLACES_A_STATE = 4,
-    UNSEEN = UINT32_MAX - 1
+    PLACES_A_STATE = 4
 };
-_Static_assert((uint32_t)UNSEEN != RF_PUSHDOWN_FULL, "two marks");
+#define UNSEEN (UINT32_MAX - 1) /* beyond what an enumerator may be */
+_Static_assert(UNSEEN != RF_PUSHDOWN_FULL, "two marks");
 
 typedef struct frame {
     uint32_t below;
