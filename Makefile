@@ -29,7 +29,7 @@ ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnn
 PUBLIC_ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv grammar sample text engine api
 ROOMS := $(PUBLIC_ROOMS) trace null server cli
 ifeq ($(CONFIG),fuzz) # what reads files and texts; kernels take minutes to build with a sanitizer
-ROOMS := base gguf quant tokenizer chat op model grammar
+ROOMS := base gguf quant tokenizer chat op model grammar kv sample text engine server
 endif
 LIB_SRC := $(sort $(filter-out src/cli/main.c,$(wildcard $(ROOMS:%=src/%/*.c))))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
@@ -144,7 +144,7 @@ fuzz:
 fuzz-run-%: $(BUILD)/tests/fuzz/fuzz_%
 	@mkdir -p $(BUILD)/corpus/$*
 	@echo "== fuzz $*"; $< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 \
-	  -print_final_stats=1 -artifact_prefix=$(BUILD)/corpus/ $(BUILD)/corpus/$* tests/fuzz/corpus/$*
+	  $(addprefix -dict=,$(wildcard tests/fuzz/$*.dict)) -print_final_stats=1 -artifact_prefix=$(BUILD)/corpus/ $(BUILD)/corpus/$* tests/fuzz/corpus/$*
 
 fuzz-replay: $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 	@set -e; for name in $(FUZZ_NAMES); do \
