@@ -8,6 +8,18 @@ static bool is_name(rf_str s, const char *name) {
     return s.len == strlen(name) && strncasecmp(s.ptr, name, s.len) == 0;
 }
 
+/* libmicrohttpd adds what follows on a folded line to the header's name: "Transfer-Encoding:\r\n
+ * chunked" comes as "Transfer-Encodingchunked", and would be no encoding to us alone. */
+static bool is_folded_framing(rf_str s) {
+    static const char *const names[] = {"Content-Length", "Transfer-Encoding", "Host"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t n = strlen(names[i]);
+        if (s.len > n && strncasecmp(s.ptr, names[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* RFC 9110, 5.6.2: tchar. */
 static bool is_token(rf_str s) {
     for (size_t i = 0; i < s.len; i++) {
@@ -32,7 +44,7 @@ static enum MHD_Result see(void *user, enum MHD_ValueKind kind, const char *key,
     rf_head *head = user;
     rf_str name = {key, n_key}, v = {value, value ? n_value : 0};
     (void)kind;
-    head->malformed |= !is_token(name) || !is_field_value(v);
+    head->malformed |= !is_token(name) || !is_field_value(v) || is_folded_framing(name);
     if (is_name(name, "Host")) {
         head->n_hosts++;
         head->host = v;

@@ -1,6 +1,7 @@
 """HTTP byte by byte: what is refused, what is taken, who leaves when."""
 import concurrent.futures
 import json
+import resource
 import socket
 import struct
 import time
@@ -86,6 +87,24 @@ CLOSES = {
     "chunk size 0x": post(b"0x2\r\n{}\r\n0\r\n\r\n", b"Transfer-Encoding: chunked"),
     "chunk beyond 2^64": post(b"fffffffffffffffff\r\n{}\r\n0\r\n\r\n", b"Transfer-Encoding: chunked"),
     "chunk without an end": post(b"2\r\n{}XX0\r\n\r\n", b"Transfer-Encoding: chunked"),
+    "blanks behind a chunk's size": post(b"2  \r\n{}\r\n0\r\n\r\n", b"Transfer-Encoding: chunked"),
+    "chunk size of nothing": post(b"\r\n{}\r\n0\r\n\r\n", b"Transfer-Encoding: chunked"),
+    "trailer that is too long": post(b"2\r\n{}\r\n0\r\nX: " + b"a" * 70000 + b"\r\n\r\n", b"Transfer-Encoding: chunked"),
+    "two encodings in two lines": post(b"0\r\n\r\n", b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
+    "encoding in two lines": post(b"0\r\n\r\n", b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked"),
+    "vertical tab in an encoding": post(b"0\r\n\r\n", b"Transfer-Encoding: \x0bchunked"),
+    "folded encoding and a length": post(b"0\r\n\r\n", b"Content-Length: 5", b"Transfer-Encoding:\r\n chunked"),
+    "folded encoding before a length": post(b"0\r\n\r\n", b"Transfer-Encoding: x\r\n\tchunked", b"Content-Length: 5"),
+    "folded length": post(BODY, b"Content-Length: 29", b"content-length:\r\n 5"),
+    "folded host": post(BODY, b"Content-Length: 29", host=b"Host:\r\n localhost\r\n"),
+    "folded first header": b"GET /livez HTTP/1.1\r\n X: a\r\nHost: localhost\r\n\r\n",
+    "bare CR": post(BODY, b"X: a\rContent-Length: 5", b"Content-Length: 29"),
+    "bare LF before a second length": post(BODY, b"Content-Length: 29\nContent-Length: 5"),
+    "length with a blank in it": post(BODY, b"Content-Length: 2 9"),
+    "empty length": post(BODY, b"Content-Length: "),
+    "a line without a colon": post(BODY, b"abc", b"Content-Length: 29"),
+    "no version": b"GET /livez\r\nHost: localhost\r\n\r\n",
+    "HTTP/0.9": b"GET /livez\r\n",
     "bytes": bytes(range(256)) * 8,
     "a TLS client": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 500 + b"\r\n\r\n",
 }
@@ -102,6 +121,60 @@ def test_requests_that_are_not_to_be_trusted(server, what):
         assert wire.is_closed(), what
         heads = [line for line in wire.held.split(b"\r\n") if line.startswith(b"HTTP/1.")]
         assert not any(b" 200 " in head for head in heads), heads
+    assert server.get("/livez").status == 200
+
+
+def test_leaving_at_every_byte_of_the_request(server):
+    data = post(b'{"prompt":"a","max_tokens":2}')
+    for n in range(len(data) + 1):
+        with server.wire() as wire:
+            wire.send(data[:n])
+            if n % 2:
+                leave(wire, "reset")
+    server.until("rocmforge:http_requests_running", 0)
+    assert server.post("/v1/completions", BODY).status == 200
+
+
+def test_leaving_at_every_byte_of_a_short_answer(server):
+    with server.wire() as wire:
+        wire.send(post() + GOOD)
+        whole = wire.until(b"ok\n")
+    for n in range(0, len(whole), 2):
+        with server.wire() as wire:
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            wire.send(post() + GOOD)
+            wire.exactly(n)
+            leave(wire, "reset")
+    server.until("rocmforge:http_requests_running", 0)
+    assert server.get("/livez").status == 200
+
+
+def test_slow_heads_do_not_stop_others(server):
+    """A byte now and then on many connections; whoever sends a whole request is answered at once."""
+    wires = [server.wire() for _ in range(100)]
+    for byte in post()[:30]:
+        for wire in wires:
+            wire.send(bytes([byte]))
+    begun = time.monotonic()
+    assert server.post("/v1/completions", BODY).status == 200
+    assert time.monotonic() - begun < 1
+    for wire in wires:
+        wire.send(post()[30:])
+    assert all(wire.reply().status == 200 for wire in wires)
+    for wire in wires:
+        wire.socket.close()
+
+
+def test_slow_bodies_end(start):
+    """A body comes at 1 KiB/s after 10 s, or its connection ends."""
+    server = start()
+    wires = [server.wire(15) for _ in range(3)]
+    wires[0].send(post(b"", b"Content-Length: 100000"))
+    wires[1].send(post(b"", b"Transfer-Encoding: chunked"))
+    wires[2].send(post(b"5;" + b"a" * 70000, b"Transfer-Encoding: chunked"))
+    begun = time.monotonic()
+    assert all(wire.is_closed() for wire in wires)
+    assert time.monotonic() - begun < 14
     assert server.get("/livez").status == 200
 
 
@@ -286,8 +359,25 @@ def test_a_reader_that_does_not_read(start):
         wire.socket.close()
 
 
-def test_many_idle_connections(server):
-    idle = [socket.create_connection(server.address) for _ in range(2000)]
-    assert server.post("/v1/completions", BODY).status == 200
-    for s in idle:
-        s.close()
+def test_many_idle_connections(start):
+    """5,000 that say nothing or half a request cost little, and all others are answered."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    n = min(5000, hard - 500)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, n + 500), hard))
+    try:
+        server = start("-c", 512)
+        before = server.resident_bytes()
+        idle = [socket.create_connection(server.address) for _ in range(n)]
+        for s in idle[::2]:
+            s.sendall(post()[:40])
+        begun = time.monotonic()
+        for _ in range(20):
+            assert server.post("/v1/completions", BODY).status == 200
+        assert time.monotonic() - begun < 2
+        assert server.resident_bytes() - before < n * 20_000
+        for s in idle:
+            s.close()
+        assert server.get("/livez").status == 200
+        assert server.stop() == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
