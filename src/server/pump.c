@@ -113,7 +113,7 @@ static rf_status submit_prompt(rf_pump *pump, rf_answer *answer, size_t i, rf_er
         .priority = answer->priority,
         .salt = answer->salt,
         .keeps_private = answer->keeps_private,
-        .more_follow = i + 1 < answer->n_prompts,
+        .more_follow = !answer->form->embeds && i + 1 < answer->n_prompts,
         .constraint = answer->constraint,
         .stop_tokens = eog,
         .pooling = pump->server->options.pooling,
