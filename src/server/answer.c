@@ -41,6 +41,7 @@ static bool take_lengths(rf_answer *answer, const rf_ask *ask) {
     int64_t n = rf_ask_int(ask, RF_FIELD_MAX_COMPLETION_TOKENS);
     n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_MAX_TOKENS);
     n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_CLAUDE_MAX_TOKENS);
+    n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_MAX_OUTPUT_TOKENS);
     n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_N_PREDICT);
     n = n > 0 ? n : (int64_t)answer->form->n_predict;
     n = n > 0 ? n : options->n_predict;

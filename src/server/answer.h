@@ -45,6 +45,7 @@ typedef struct rf_answer {
     uint64_t salt;
     char id[48];
     rf_buf head, sent; /* how each chunk begins, for the form; what is to be sent next */
+    uint32_t n_events; /* that were numbered */
     int64_t created_s;
     uint64_t submitted_ns, first_ns, last_ns, deadline_ns;
     rf_refusal failure;

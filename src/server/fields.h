@@ -17,7 +17,8 @@ typedef enum rf_ask_endpoint {
     RF_ASK_TOKENIZE,
     RF_ASK_DETOKENIZE,
     RF_ASK_EMBEDDINGS,
-    RF_ASK_NATIVE,   /* llama-server's completion */
+    RF_ASK_NATIVE, /* llama-server's completion */
+    RF_ASK_RESPONSES,
     RF_ASK_MESSAGES, /* Anthropic's */
     RF_ASK_COUNT_TOKENS,
     RF_ASK_COUNT,

@@ -135,6 +135,8 @@ static bool take_all(output *o, const rf_ask *ask, rf_refusal *refusal) {
         json_string_length(grammar) == 0)
         grammar = NULL; /* llama-server's clients say so where they want none */
     return take_format(o, "response_format", rf_ask_json(ask, RF_FIELD_RESPONSE_FORMAT), refusal) &&
+           take_format(o, "text", json_object_get(rf_ask_json(ask, RF_FIELD_TEXT_FORMAT), "format"),
+                       refusal) &&
            take_format(o, "output_format", rf_ask_json(ask, RF_FIELD_OUTPUT_FORMAT), refusal) &&
            take_format(o, "output_config",
                        json_object_get(rf_ask_json(ask, RF_FIELD_OUTPUT_CONFIG), "format"),

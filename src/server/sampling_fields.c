@@ -141,6 +141,9 @@ static bool take_logprobs(rf_sampling_ask *sampling, const rf_ask *ask, rf_refus
         if (sampling->n_top > 0 && !sampling->logprobs)
             return rf_refuse(refusal, RF_REFUSE_VALUE, "top_logprobs",
                              "top_logprobs: expected logprobs to be true beside it");
+    } else if (ask->endpoint == RF_ASK_RESPONSES) {
+        sampling->n_top = (uint32_t)rf_ask_int(ask, RF_FIELD_RESPONSE_TOP_LOGPROBS);
+        sampling->logprobs = sampling->n_top > 0;
     } else if (rf_ask_int(ask, RF_FIELD_LEGACY_LOGPROBS) >= 0) {
         sampling->logprobs = true;
         sampling->n_top = (uint32_t)rf_ask_int(ask, RF_FIELD_LEGACY_LOGPROBS);

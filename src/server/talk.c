@@ -10,6 +10,7 @@ void rf_talk_deinit(rf_talk *talk) {
     json_decref(talk->messages);
     json_decref(talk->tools);
     json_decref(talk->kwargs);
+    rf_free(talk->settings);
     *talk = (rf_talk){0};
 }
 

@@ -28,6 +28,7 @@ typedef struct rf_talk {
     char tool_name[128];
     bool one_call; /* a second call in one answer is not wanted */
     bool adds_prompt, continues_last;
+    char *settings;    /* owned; JSON members that the answer repeats, or NULL */
     const char *field; /* what errors of the template are about: "messages" */
     /* Set by rendering. */
     const rf_call_syntax *syntax; /* NULL: calls stay text */

@@ -15,6 +15,7 @@ BODIES = {"COMPLETIONS": {"prompt": "a", "max_tokens": 1},
           "TOKENIZE": {"content": "a"},
           "DETOKENIZE": {"tokens": [1]},
           "EMBEDDINGS": {"input": "a"},
+          "RESPONSES": {"input": "a", "max_output_tokens": 1},
           "MESSAGES": {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1},
           "COUNT_TOKENS": {"messages": [{"role": "user", "content": "a"}]},
           "NATIVE": {"prompt": "a", "n_predict": 1}}
@@ -129,6 +130,8 @@ def body_with(good, path, value):
     beside = BESIDE.get(path[0], {})
     if path[0] == "tool_choice" and any(good is BODIES[name] for name in ("MESSAGES", "COUNT_TOKENS")):
         beside = {"tools": [{"name": "f"}]}
+    if path[0] == "tool_choice" and good is BODIES["RESPONSES"]:
+        beside = {"tools": [{"type": "function", "name": "f"}]}
     body = {**good, **beside, path[0]: place(path)}
     return json.dumps(body).encode().replace(b'"%s"' % Raw.mark.encode(), value)
 
@@ -198,7 +201,7 @@ def test_bodies_that_are_no_object(server, body):
 def test_what_must_be_there(server):
     for path, good in ENDPOINTS.values():
         for name in good:
-            if name not in ("max_tokens", "n_predict", "model"):
+            if name not in ("max_tokens", "n_predict", "max_output_tokens", "model"):
                 reply = server.post(path, {k: v for k, v in good.items() if k != name})
                 assert (reply.status, reply.json["error"]["param"]) == (400, name)
                 assert reply.json["error"].get("code", "missing_required_parameter") == "missing_required_parameter"
