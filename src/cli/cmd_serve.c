@@ -107,6 +107,12 @@ static void name_address(job *j) {
                        v6 ? "]" : "", (long long)rf_opt_int(&j->cli->options, RF_OPT_PORT));
 }
 
+static void say_request(void *user, const char *json) {
+    (void)user;
+    if (rf_note_is_read())
+        rf_note("%s", json);
+}
+
 static rf_status start(job *j, const char *name, rf_error *err) {
     const rf_options *options = &j->cli->options;
     const rf_option_value *listen = rf_opt_value(options, RF_OPT_LISTEN);
@@ -134,6 +140,7 @@ static rf_status start(job *j, const char *name, rf_error *err) {
         .n_workers = (uint32_t)rf_opt_int(options, RF_OPT_THREADS_HTTP),
         .ping_s = (uint32_t)rf_opt_int(options, RF_OPT_PING_INTERVAL),
         .timeout_s = (uint32_t)rf_opt_int(options, RF_OPT_TIMEOUT),
+        .on_request = rf_opt_on(options, RF_OPT_LOG_REQUESTS) ? say_request : NULL,
     };
     return rf_server_create(&server, &j->server, err);
 }

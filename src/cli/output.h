@@ -1,6 +1,7 @@
 /*
  * Standard output carries results alone; everything for people goes to standard error. Process
- * state of the command line: the main thread, except rf_note_log, which any thread may enter.
+ * state of the command line: the main thread, except rf_note_log and rf_note_is_read, which any
+ * thread may enter.
  */
 #ifndef RF_CLI_OUTPUT_H
 #define RF_CLI_OUTPUT_H
@@ -22,6 +23,9 @@ const char *rf_out_style(rf_style style);  /* escape sequence for standard outpu
 const char *rf_note_style(rf_style style); /* for standard error */
 int rf_out_columns(void);                  /* width of the terminal, 80 when there is none */
 bool rf_note_is_terminal(void);
+/* A line of up to 4 KiB would not have to wait: nobody who serves may, for whoever reads the log.
+ * Any thread. */
+bool rf_note_is_read(void);
 
 /* Writes to standard output. A failure is remembered and reported by rf_out_flush. */
 void rf_out_bytes(const void *bytes, size_t n);

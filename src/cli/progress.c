@@ -1,7 +1,9 @@
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/output.h"
@@ -69,8 +71,16 @@ void rf_note(const char *fmt, ...) {
     (void)fputc('\n', stderr);
 }
 
+/* POLLOUT of a pipe means room for PIPE_BUF bytes. */
+bool rf_note_is_read(void) {
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0;
+}
+
 void rf_note_log(void *user, rf_log_level level, const char *topic, const char *text) {
     (void)user;
+    if (!rf_note_is_read())
+        return; /* dropped, rather than a server that stands still */
     wipe();
     bool loud = level <= RF_LOG_WARN;
     (void)fprintf(stderr, "%s%s%s: %s: %s\n", rf_note_style(loud ? RF_STYLE_BOLD : RF_STYLE_DIM),

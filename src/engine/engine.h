@@ -26,8 +26,9 @@ typedef struct rf_engine_counters {
     uint64_t n_requests, n_finished, n_failed, n_cancelled, n_generated;
     uint64_t draft_ns; /* drafting, a part of step_ns */
     uint64_t n_draft_failures;
-    uint64_t step_ns;      /* all steps together */
-    uint64_t last_step_ns; /* the last one */
+    uint64_t step_ns;            /* all steps together */
+    uint64_t last_step_ns;       /* the last one */
+    uint32_t n_blocks_available; /* of the first group: free, or kept for later only */
 } rf_engine_counters;
 
 /* What a step was; all of it valid during the call. On the engine's thread, before the events of

@@ -285,7 +285,10 @@ static void take_finish(rf_engine *engine, const rf_notice *notice, rf_event *ou
     out->n_cached = notice->n_cached;
     out->n_drafted = notice->n_drafted;
     out->n_accepted = notice->n_accepted;
-    memcpy(out->error, notice->u.text, RF_NOTICE_TEXT_BYTES);
+    if (out->status == RF_OK)
+        out->began_ns = notice->u.began_ns;
+    else
+        memcpy(out->error, notice->u.text, RF_NOTICE_TEXT_BYTES);
     if (!out->last)
         return;
     client->given_back = notice->id;

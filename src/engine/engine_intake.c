@@ -42,7 +42,8 @@ void rf_core_end(rf_engine *engine, core_request *request, rf_finish finish, rf_
                         .status = (uint16_t)status,
                         .n_cached = request->n_cached,
                         .last = 1};
-    (void)snprintf(notice.u.text, sizeof notice.u.text, "%.*s", RF_NOTICE_TEXT_BYTES - 1, text);
+    if (status != RF_OK)
+        (void)snprintf(notice.u.text, sizeof notice.u.text, "%.*s", RF_NOTICE_TEXT_BYTES - 1, text);
     rf_core_tell_end(&engine->core, request->order.id, finish);
     rf_core_free_request(request);
     engine->core.counters.n_failed += finish == RF_FINISH_FAILED;

@@ -47,7 +47,7 @@ typedef struct core_request {
     uint32_t *states;            /* [n_choices], owned: the constraint's */
     uint32_t n_left;             /* choices that have not ended */
     uint32_t n_cached;
-    bool began;                       /* had rows already */
+    uint64_t began_ns;                /* when it had its first rows; 0: not yet */
     char error[RF_NOTICE_TEXT_BYTES]; /* why the step's rows of it are of no use */
     rf_status status;
 } core_request;

@@ -131,7 +131,8 @@ static void end_choice(rf_engine *engine, const rf_step_sample *sample) {
                         .choice = sample->choice,
                         .n_generated = request->n_generated[sample->choice],
                         .n_cached = request->n_cached,
-                        .last = --request->n_left == 0};
+                        .last = --request->n_left == 0,
+                        .u.began_ns = request->began_ns};
     if (request->drafts) {
         notice.n_drafted = request->drafts[sample->choice].record.n_drafted;
         notice.n_accepted = request->drafts[sample->choice].record.n_accepted;
@@ -194,20 +195,22 @@ static void publish(rf_engine *engine, uint64_t ns) {
     core->counters.step_ns += ns;
     core->counters.last_step_ns = ns;
     core->counters.sched = rf_scheduler_counters(core->sched);
+    core->counters.n_blocks_available = rf_kv_cache_available(rf_scheduler_cache(core->sched), 0);
     pthread_mutex_lock(&engine->counters_lock);
     engine->counters = core->counters;
     pthread_mutex_unlock(&engine->counters_lock);
     rf_bell_ring(&engine->client_bell);
 }
 
-static void note_cached(engine_core *core, const rf_step *step) {
+static void note_begun(engine_core *core, const rf_step *step, uint64_t now_ns) {
     for (int32_t i = 0; i < step->batch.n_seqs; i++) {
         const rf_step_entry *entry = &step->entries[i];
         core_request *request = &core->requests[entry->tag];
         uint32_t first = (uint32_t)step->batch.positions[entry->first_row];
-        if (!request->began)
-            request->n_cached = first;
-        request->began = true;
+        if (request->began_ns != 0)
+            continue;
+        request->n_cached = first;
+        request->began_ns = now_ns;
     }
 }
 
@@ -221,8 +224,8 @@ static bool step_once(rf_engine *engine) {
     if (!rf_scheduler_plan(core->sched, &step))
         return false;
     core->counters.draft_ns += drafted - start;
-    note_cached(core, step);
     uint64_t planned = rf_clock_ns();
+    note_begun(core, step, planned);
     rf_status status = run(core, step, &err);
     uint64_t run_ns = rf_clock_ns() - planned;
     if (status != RF_OK) {

@@ -107,6 +107,7 @@ typedef struct rf_event {
     rf_status status; /* RF_OK, or why it failed: error says more */
     char error[256];
     uint32_t n_generated;           /* tokens of this choice */
+    uint64_t began_ns;              /* rf_clock_ns when its first step was planned; 0: failed */
     uint32_t n_cached;              /* tokens of the prompt that were not computed */
     uint32_t n_drafted, n_accepted; /* drafts for this choice; those that came true */
     /* SCORE: [n_tokens - scores_from][1 + n_top], the token itself first. EMBED: [n_embd]. Valid

@@ -58,6 +58,7 @@ typedef struct rf_notice {
     union {
         rf_token_logprob top[RF_NOTICE_TOPS];
         char text[RF_NOTICE_TEXT_BYTES]; /* of an error, NUL-terminated */
+        uint64_t began_ns;               /* FINISH with RF_OK: see rf_event */
     } u;
 } rf_notice;
 

@@ -268,6 +268,7 @@ static void take_finish(rf_answer *answer, rf_answer_prompt *prompt, const rf_ev
             (void)rf_refuse_status(&answer->failure, NULL, &err);
         return;
     }
+    prompt->began_ns = event->began_ns;
     if (event->embedding)
         keep_vector(answer, prompt, event->embedding);
     else if (event->finish == RF_FINISH_STOP || event->finish == RF_FINISH_LENGTH)
@@ -297,6 +298,28 @@ bool rf_answer_take(rf_answer *answer, rf_answer_prompt *prompt, const rf_event 
     return !wanted || prompt->n_open == 0;
 }
 
+/* What the log and the metrics tell of it. */
+static void give_account(const rf_answer *answer) {
+    rf_exchange *exchange = answer->exchange;
+    const rf_answer_prompt *first = &answer->prompts[0];
+    rf_answer_counts c = rf_answer_count(answer);
+    rf_account account = {.n_prompt = c.n_prompt,
+                          .n_cached = c.n_cached,
+                          .n_generated = c.n_generated,
+                          .finish = answer->failure.kind != RF_REFUSE_NOTHING ? "error"
+                                    : answer->abandoned                       ? "abort"
+                                                        : rf_finish_name(answer->choices[0].end)};
+    if (first->began_ns > answer->submitted_ns) {
+        account.queue_ns = first->began_ns - answer->submitted_ns;
+        rf_metrics_observe(&exchange->server->metrics, RF_HISTOGRAM_QUEUE, account.queue_ns);
+    }
+    if (answer->first_ns > 0)
+        account.ttft_ns = answer->first_ns - exchange->begun_ns;
+    pthread_mutex_lock(&exchange->lock);
+    exchange->account = account;
+    pthread_mutex_unlock(&exchange->lock);
+}
+
 void rf_answer_finish(rf_answer *answer) {
     rf_exchange *exchange = answer->exchange;
     rf_metrics *metrics = &exchange->server->metrics;
@@ -306,6 +329,7 @@ void rf_answer_finish(rf_answer *answer) {
         (void)rf_refuse(&answer->failure, RF_REFUSE_TIMEOUT, NULL,
                         "the request took longer than it may: %.1f s",
                         (double)(rf_clock_ns() - exchange->begun_ns) / 1e9);
+    give_account(answer);
     if (answer->failure.kind != RF_REFUSE_NOTHING) {
         rf_exchange_refuse(exchange, &answer->failure);
     } else if (answer->streams) {

@@ -19,6 +19,7 @@ typedef struct rf_answer_prompt {
     rf_buf echo;      /* its text, where it is echoed */
     size_t n_tokens;
     uint64_t id;                         /* the engine's */
+    uint64_t began_ns;                   /* the engine's first step for it; 0: none yet */
     uint32_t i_prompt, n_cached, n_open; /* open: choices that go on */
     bool lives;                          /* the engine has it */
     bool cancelled;                      /* and was told to stop */

@@ -22,6 +22,15 @@ typedef enum rf_exchange_phase {
     RF_EXCHANGE_STREAM   /* out is what was not sent yet */
 } rf_exchange_phase;
 
+/* What the engine did for a request, for its line in the log. */
+typedef struct rf_account {
+    uint64_t n_prompt, n_cached, n_generated; /* tokens */
+    uint64_t queue_ns, ttft_ns;
+    const char *finish; /* of the first choice; NULL: the engine had no part in it */
+} rf_account;
+
+enum { RF_TRACE_BYTES = 56, RF_CLIENT_BYTES = 64 };
+
 typedef struct rf_exchange {
     atomic_uint refs;
     struct rf_server *server;
@@ -29,9 +38,11 @@ typedef struct rf_exchange {
     const struct rf_route *route; /* NULL: refused before one was found */
     char id[RF_REQUEST_ID_BYTES], tail[RF_TAIL_BYTES];
     rf_buf body;
-    const rf_api_key *key; /* or NULL */
-    uint64_t begun_ns;     /* its head was there */
-    rf_refusal refusal;    /* why its head or body is refused */
+    const rf_api_key *key;            /* or NULL */
+    uint64_t begun_ns;                /* its head was there */
+    char traceparent[RF_TRACE_BYTES]; /* W3C's, valid, or "" */
+    char client[RF_CLIENT_BYTES];     /* address and port */
+    rf_refusal refusal;               /* why its head or body is refused */
     /* The loop's. */
     struct rf_connection *connection; /* NULL: gone */
     bool handed_on, suspended;
@@ -46,6 +57,7 @@ typedef struct rf_exchange {
     bool closes, ended, broken; /* broken: nobody reads the answer any more */
     bool streams;               /* the answer is to be one, if it is no error */
     bool counted;               /* in server->n_running */
+    rf_account account;
     rf_buf out;
     size_t out_at; /* what was sent of out */
     uint64_t wrote_ns, deadline_ns;

@@ -62,6 +62,8 @@ static enum MHD_Result see(void *user, enum MHD_ValueKind kind, const char *key,
         head->authorization = v;
     } else if (is_name(name, "X-Api-Key")) {
         head->api_key = v;
+    } else if (is_name(name, "Traceparent")) {
+        head->traceparent = v;
     } else if (is_name(name, "X-Request-Id")) {
         head->request_id = v;
     }
@@ -152,4 +154,26 @@ rf_str rf_head_key(const rf_head *head) {
     if (is_name(scheme, "Bearer "))
         return rf_str_sub(head->authorization, 7, head->authorization.len);
     return head->api_key;
+}
+
+/* Lower-case digits, not all of them zero. */
+static bool is_hex(rf_str s, size_t from, size_t n) {
+    bool any = false;
+    for (size_t i = from; i < from + n; i++) {
+        char c = s.ptr[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        any |= c != '0';
+    }
+    return any;
+}
+
+/* 00-(32 digits)-(16 digits)-(2 digits) */
+bool rf_head_trace(const rf_head *head, rf_str *out) {
+    rf_str s = head->traceparent;
+    *out = s;
+    if (s.len != 55 || !rf_str_starts(s, RF_STR("00-")) || s.ptr[35] != '-' || s.ptr[52] != '-')
+        return false;
+    bool flags = is_hex(s, 53, 2) || rf_str_ends(s, RF_STR("-00"));
+    return flags && is_hex(s, 3, 32) && is_hex(s, 36, 16);
 }

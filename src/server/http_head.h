@@ -17,7 +17,7 @@ typedef struct rf_head {
     uint32_t n_hosts, n_lengths, n_encodings;
     bool malformed;
     rf_str host, length, encoding, content_encoding, origin;
-    rf_str authorization, api_key, request_id;
+    rf_str authorization, api_key, request_id, traceparent;
 } rf_head;
 
 void rf_head_read(struct MHD_Connection *mhd, const char *version, rf_head *out);
@@ -29,6 +29,8 @@ bool rf_head_check(const rf_head *head, bool takes_body, rf_refusal *refusal);
 bool rf_head_check_origin(const rf_head *head, bool checks_host, rf_refusal *refusal);
 /* The key that the request shows, or empty. */
 rf_str rf_head_key(const rf_head *head);
+/* W3C's Trace Context, version 00: hexadecimal digits of the right number, ids not zero. */
+bool rf_head_trace(const rf_head *head, rf_str *out);
 /* Bytes of the body; false: unknown (chunked). */
 bool rf_head_length(const rf_head *head, uint64_t *out);
 

@@ -167,6 +167,7 @@ static void open_connection(rf_port *port, struct MHD_Connection *mhd, void **co
         loop->connections->previous = connection;
     loop->connections = connection;
     loop->n_connections++;
+    (void)atomic_fetch_add(&loop->server->n_connections, 1);
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = connection};
     (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event);
     *context = connection;
@@ -184,6 +185,7 @@ static void close_connection(rf_connection *connection, void **context) {
     if (connection->next)
         connection->next->previous = connection->previous;
     loop->n_connections--;
+    (void)atomic_fetch_sub(&loop->server->n_connections, 1);
     rf_free(connection);
     *context = NULL;
 }

@@ -1,9 +1,12 @@
 #include "server/http_receive.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "chat/messages.h"
 #include "server/http_head.h"
 #include "server/http_loop.h"
 #include "server/metrics.h"
@@ -12,6 +15,7 @@
 #include "server/workers.h"
 
 enum {
+    LINE_BYTES = 2048,
     DISCARD_BYTES = 64 << 10,    /* of a refused body are read, so that the connection lives on */
     ALL_BODIES_BYTES = 256 << 20 /* that are in memory at once */
 };
@@ -122,6 +126,22 @@ static bool can_discard(const rf_exchange *exchange, const rf_head *head) {
     return known && n <= DISCARD_BYTES && !exchange->refusal.closes;
 }
 
+/* Address and port, for the log. */
+static void name_client(rf_exchange *exchange, struct MHD_Connection *mhd) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char host[RF_CLIENT_BYTES - 8], port[8];
+    socklen_t n = info && info->client_addr && info->client_addr->sa_family == AF_INET6
+                      ? sizeof(struct sockaddr_in6)
+                      : sizeof(struct sockaddr_in);
+    if (exchange->connection->is_unix || !info || !info->client_addr ||
+        getnameinfo(info->client_addr, n, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        (void)snprintf(exchange->client, sizeof exchange->client, "unix");
+    else
+        (void)snprintf(exchange->client, sizeof exchange->client, "%s:%s", host, port);
+}
+
 static enum MHD_Result take_head(rf_port *port, struct MHD_Connection *mhd, const char *url,
                                  const char *method, const char *version, void **context) {
     rf_exchange *exchange = begin(port, mhd);
@@ -131,6 +151,11 @@ static enum MHD_Result take_head(rf_port *port, struct MHD_Connection *mhd, cons
     rf_head head;
     rf_head_read(mhd, version, &head);
     name_request(exchange, head.request_id);
+    rf_str trace;
+    if (rf_head_trace(&head, &trace))
+        memcpy(exchange->traceparent, trace.ptr, trace.len);
+    if (exchange->server->options.on_request)
+        name_client(exchange, mhd);
     if (let_in(exchange, &head, method, url) || can_discard(exchange, &head))
         return MHD_YES;
     exchange->refusal.closes = true;
@@ -208,15 +233,49 @@ enum MHD_Result rf_http_receive(void *port, struct MHD_Connection *mhd, const ch
 
 /* ---- and is over --------------------------------------------------------------------------- */
 
-static void log_request(rf_exchange *exchange, bool whole) {
-    double ms = (double)(rf_clock_ns() - exchange->begun_ns) / 1e6;
-    const char *name = exchange->key && exchange->key->name[0] ? exchange->key->name : "-";
-    const char *path = exchange->route ? exchange->route->path.ptr : "-";
-    rf_log(RF_LOG_INFO, "request",
-           "{\"id\":\"%s\",\"path\":\"%s\",\"status\":%d,\"ms\":%.1f,\"body_bytes\":%llu,"
-           "\"sent_bytes\":%llu,\"key\":\"%s\",\"complete\":%s}",
-           exchange->id, path, exchange->status, ms, (unsigned long long)exchange->n_received,
-           (unsigned long long)exchange->n_sent, name, whole ? "true" : "false");
+static void write_account(const rf_account *account, rf_buf *out) {
+    if (account->finish)
+        rf_buf_printf(out,
+                      ",\"finish\":\"%s\",\"prompt_tokens\":%llu,\"cached_tokens\":%llu,"
+                      "\"generated_tokens\":%llu,\"queue_ms\":%.1f,\"ttft_ms\":%.1f",
+                      account->finish, (unsigned long long)account->n_prompt,
+                      (unsigned long long)account->n_cached,
+                      (unsigned long long)account->n_generated, (double)account->queue_ns / 1e6,
+                      (double)account->ttft_ns / 1e6);
+}
+
+static double unix_seconds(void) {
+    struct timespec now;
+    return clock_gettime(CLOCK_REALTIME, &now) == 0 ? (double)now.tv_sec + (double)now.tv_nsec / 1e9
+                                                    : 0;
+}
+
+/* Behind the exchange's lock. */
+static void log_request(const rf_exchange *exchange, bool whole) {
+    const rf_server_options *options = &exchange->server->options;
+    rf_buf line;
+    if (!options->on_request)
+        return;
+    rf_buf_init(&line, LINE_BYTES);
+    rf_buf_printf(&line,
+                  "{\"time\":%.3f,\"id\":\"%s\",\"client\":\"%s\",\"route\":", unix_seconds(),
+                  exchange->id, exchange->client);
+    rf_json_append_string(&line, exchange->route ? exchange->route->path : RF_STR("-"));
+    rf_buf_printf(&line, ",\"status\":%d,\"ms\":%.1f,\"body_bytes\":%llu,\"sent_bytes\":%llu",
+                  exchange->status, (double)(rf_clock_ns() - exchange->begun_ns) / 1e6,
+                  (unsigned long long)exchange->n_received, (unsigned long long)exchange->n_sent);
+    write_account(&exchange->account, &line);
+    if (exchange->key && exchange->key->name[0]) {
+        rf_buf_text(&line, ",\"key\":");
+        rf_json_append_string(&line, rf_str_of(exchange->key->name));
+    }
+    if (exchange->traceparent[0])
+        rf_buf_printf(&line, ",\"traceparent\":\"%s\"", exchange->traceparent);
+    rf_buf_text(&line, whole ? "}" : ",\"left\":true}");
+    rf_buf_put(&line, 0);
+    if (!line.failed)
+        options->on_request(options->user, line.data);
+    rf_buf_deinit(&line);
 }
 
 void rf_http_completed(void *user, struct MHD_Connection *mhd, void **context,

@@ -1,5 +1,11 @@
 #include "server/metrics.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "server/answer.h"
 #include "server/server_state.h"
@@ -134,6 +140,12 @@ static void write_value(rf_buf *out, const char *type, const char *name, const c
 
 static void write_engine(struct rf_server *server, rf_buf *out) {
     rf_engine_counters c = rf_engine_get_counters(server->options.engine);
+    double total = rf_engine_get_limits(server->options.engine)->n_blocks[0];
+    double used = c.sched.n_steps > 0 ? total - c.n_blocks_available : 0;
+    write_value(out, "gauge", "kv_blocks", "blocks of the cache", total);
+    write_value(out, "gauge", "kv_blocks_used", "blocks that running requests hold", used);
+    write_value(out, "gauge", "kv_cache_usage_perc", "share of the blocks, 0 to 1",
+                total > 0 ? used / total : 0);
     write_value(out, "gauge", "num_requests_in_engine", "prompts that wait or run",
                 (double)atomic_load(&server->n_in_engine));
     write_value(out, "gauge", "num_requests_running", "sequences that ran in the last step",
@@ -152,6 +164,17 @@ static void write_engine(struct rf_server *server, rf_buf *out) {
                 (double)c.sched.kv.n_evicted);
 }
 
+/* The second number of /proc/self/statm; 0: it cannot be read. */
+static unsigned long long resident_bytes(void) {
+    char text[128] = {0};
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    if (fd >= 0)
+        (void)close(fd);
+    char *second = n > 0 ? strchr(text, ' ') : NULL;
+    return second ? strtoull(second, NULL, 10) * (unsigned long long)sysconf(_SC_PAGESIZE) : 0;
+}
+
 void rf_metrics_write(struct rf_server *server, rf_buf *out) {
     rf_metrics *metrics = &server->metrics;
     for (size_t i = 0; i < RF_COUNTER_COUNT; i++)
@@ -161,6 +184,14 @@ void rf_metrics_write(struct rf_server *server, rf_buf *out) {
     write_value(out, "gauge", "heap_bytes",
                 "memory of the process that is in use, without libraries",
                 (double)rf_alloc_live_bytes());
+    write_value(out, "gauge", "process_resident_memory_bytes", "memory of the process",
+                (double)resident_bytes());
+    write_value(out, "counter", "process_cpu_seconds_total", "processor time of the process",
+                (double)clock() / CLOCKS_PER_SEC);
+    write_value(out, "gauge", "process_start_time_seconds", "since 1970",
+                (double)server->started_s);
+    write_value(out, "gauge", "http_connections", "connections that are open",
+                (double)atomic_load(&server->n_connections));
     write_value(out, "gauge", "http_requests_running", "requests that were let in and not answered",
                 (double)atomic_load(&server->n_running));
     for (size_t i = 0; i < RF_HISTOGRAM_COUNT; i++)

@@ -36,6 +36,10 @@ typedef struct rf_server_options {
     uint32_t max_connections;
     uint32_t n_workers;
     uint32_t ping_s, timeout_s;
+    /* A line of JSON for each request that has ended, on the loop's thread; or NULL. Never what was
+     * asked or answered, nor a key. */
+    void (*on_request)(void *user, const char *json);
+    void *user;
 } rf_server_options;
 
 /* Binds the addresses and starts the threads. RF_ERR_USAGE for an address that is not to be

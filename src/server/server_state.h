@@ -20,6 +20,7 @@ struct rf_server {
     atomic_uint n_running;   /* exchanges that a worker or the engine has */
     atomic_uint n_open;      /* exchanges from their head to their last byte */
     atomic_uint n_in_engine; /* prompts */
+    atomic_uint n_connections;
     atomic_bool draining;
     /* How the model writes calls and reasoning, by its chat template; control tokens that this
      * needs, as bits: for both, for reasoning alone (owned). */
