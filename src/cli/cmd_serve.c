@@ -21,7 +21,8 @@ typedef struct job {
     rf_session session;
     rf_sampling sampling;
     rf_conversation conversation; /* for its template */
-    rf_api_keys keys;
+    rf_api_keys keys[2];          /* those in use are keys[i_keys] */
+    int i_keys;
     char address[ADDRESS_BYTES]; /* of --host and --port */
     const char *addresses[1];
     rf_server *server;
@@ -32,14 +33,15 @@ static void release(job *j) {
     rf_session_close(&j->session);
     rf_conversation_deinit(&j->conversation);
     rf_sampling_deinit(&j->sampling);
-    rf_api_keys_deinit(&j->keys);
+    rf_api_keys_deinit(&j->keys[0]);
+    rf_api_keys_deinit(&j->keys[1]);
 }
 
-static rf_status read_keys(job *j, rf_error *err) {
+static rf_status read_keys(const job *j, rf_api_keys *keys, rf_error *err) {
     const rf_options *options = &j->cli->options;
     const rf_option_value *given = rf_opt_value(options, RF_OPT_API_KEY);
     for (size_t i = 0; i < given->n_list; i++)
-        if (rf_api_keys_add(&j->keys, (rf_str){0}, rf_str_of(given->list[i]), err) != RF_OK)
+        if (rf_api_keys_add(keys, (rf_str){0}, rf_str_of(given->list[i]), err) != RF_OK)
             return rf_fail_prefix(err, "--api-key");
     const char *path = rf_opt_text(options, RF_OPT_API_KEY_FILE);
     if (!path)
@@ -47,9 +49,9 @@ static rf_status read_keys(job *j, rf_error *err) {
     rf_buf text;
     rf_buf_init(&text, KEYS_BYTES);
     rf_status status = rf_input_read(path, &text, err);
-    if (status == RF_OK && rf_api_keys_read(&j->keys, rf_buf_view(&text), err) != RF_OK)
+    if (status == RF_OK && rf_api_keys_read(keys, rf_buf_view(&text), err) != RF_OK)
         status = rf_fail_prefix(err, "%s", path);
-    if (status == RF_OK && j->keys.n == given->n_list)
+    if (status == RF_OK && keys->n == given->n_list)
         status = rf_fail(err, RF_ERR_USAGE, "%s: found no keys, expected one a line", path);
     if (text.data)
         explicit_bzero(text.data, text.cap);
@@ -120,7 +122,7 @@ static rf_status start(job *j, const char *name, rf_error *err) {
     rf_server_options server = {
         .listen = listen->n_list > 0 ? listen->list : j->addresses,
         .n_listen = listen->n_list > 0 ? listen->n_list : 1,
-        .keys = &j->keys,
+        .keys = &j->keys[0],
         .insecure = rf_opt_on(options, RF_OPT_INSECURE),
         .model_name = name,
         .engine = j->session.engine,
@@ -162,9 +164,26 @@ static void nap(void) {
     (void)nanosleep(&time, NULL);
 }
 
+/* SIGHUP: the keys are read again; those that were stay where that fails. */
+static void reload_keys(job *j) {
+    rf_api_keys *fresh = &j->keys[1 - j->i_keys];
+    rf_error err = {0};
+    rf_status status = read_keys(j, fresh, &err);
+    if (status == RF_OK) {
+        rf_server_set_keys(j->server, fresh);
+        j->i_keys = 1 - j->i_keys;
+        rf_note("%zu keys were read", fresh->n);
+    } else {
+        rf_log(RF_LOG_ERROR, "serve", "the keys stay as they are: %s", err.text);
+    }
+    rf_api_keys_deinit(&j->keys[1 - j->i_keys]); /* the former ones, or what was read in part */
+}
+
 /* Until the first signal; then until what is in work has ended, or time is up. */
-static void wait_for_end(const job *j) {
+static void wait_for_end(job *j) {
     while (!rf_interrupted()) {
+        if (rf_interrupt_take_reload())
+            reload_keys(j);
         rf_service_beat();
         nap();
     }
@@ -179,9 +198,10 @@ static void wait_for_end(const job *j) {
 
 static rf_status serve(job *j, rf_error *err) {
     char name[256];
-    RF_TRY(read_keys(j, err));
+    RF_TRY(read_keys(j, &j->keys[0], err));
     RF_TRY(open_session(j, err));
     RF_TRY(start(j, model_name(j, name), err));
+    rf_interrupt_reloads();
     say_ready(j);
     wait_for_end(j);
     rf_server_destroy(j->server);

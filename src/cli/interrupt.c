@@ -8,9 +8,13 @@
 #include "cli/output.h"
 #include "gguf/gguf.h"
 
-static volatile sig_atomic_t asked, patient_mode;
+static volatile sig_atomic_t asked, patient_mode, reloads, reload_asked;
 
 static void on_stop(int signal_number) {
+    if (signal_number == SIGHUP && reloads) {
+        reload_asked = 1;
+        return;
+    }
     if (asked && !patient_mode)
         _exit(128 + signal_number);
     asked = signal_number;
@@ -58,6 +62,12 @@ void rf_interrupt_install(void) {
 bool rf_interrupted(void) { return asked != 0; }
 void rf_interrupt_clear(void) { asked = 0; }
 void rf_interrupt_patient(bool patient) { patient_mode = patient; }
+void rf_interrupt_reloads(void) { reloads = 1; }
+bool rf_interrupt_take_reload(void) {
+    bool was_asked = reload_asked != 0;
+    reload_asked = 0;
+    return was_asked;
+}
 int rf_interrupt_exit_status(void) { return 128 + (asked ? (int)asked : SIGINT); }
 
 rf_status rf_interrupt_check(rf_error *err) {

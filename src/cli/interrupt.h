@@ -16,6 +16,9 @@ bool rf_interrupted(void);
 void rf_interrupt_clear(void);
 /* While patient, any number of signals only ask: Ctrl-C stops an answer, never the chat. */
 void rf_interrupt_patient(bool patient);
+/* SIGHUP asks for files to be read again instead, from now on; take tells that it came. */
+void rf_interrupt_reloads(void);
+bool rf_interrupt_take_reload(void);
 int rf_interrupt_exit_status(void); /* 128 + the signal that asked, or 130 */
 /* RF_ERR_INTERRUPTED once somebody asked. */
 RF_NODISCARD rf_status rf_interrupt_check(rf_error *err);

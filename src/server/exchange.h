@@ -38,11 +38,11 @@ typedef struct rf_exchange {
     const struct rf_route *route; /* NULL: refused before one was found */
     char id[RF_REQUEST_ID_BYTES], tail[RF_TAIL_BYTES];
     rf_buf body;
-    const rf_api_key *key;            /* or NULL */
-    uint64_t begun_ns;                /* its head was there */
-    char traceparent[RF_TRACE_BYTES]; /* W3C's, valid, or "" */
-    char client[RF_CLIENT_BYTES];     /* address and port */
-    rf_refusal refusal;               /* why its head or body is refused */
+    char key_name[RF_API_KEY_NAME_BYTES]; /* of the key that it showed, or "" */
+    uint64_t begun_ns;                    /* its head was there */
+    char traceparent[RF_TRACE_BYTES];     /* W3C's, valid, or "" */
+    char client[RF_CLIENT_BYTES];         /* address and port */
+    rf_refusal refusal;                   /* why its head or body is refused */
     /* The loop's. */
     struct rf_connection *connection; /* NULL: gone */
     bool handed_on, suspended;

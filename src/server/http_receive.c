@@ -22,17 +22,28 @@ enum {
 
 /* ---- who may come in ----------------------------------------------------------------------- */
 
-static bool has_keys(const struct rf_server *server) {
-    return server->options.keys && server->options.keys->n > 0;
+static bool has_keys(struct rf_server *server) {
+    pthread_mutex_lock(&server->keys_lock);
+    bool has = server->keys && server->keys->n > 0;
+    pthread_mutex_unlock(&server->keys_lock);
+    return has;
+}
+
+static bool find_key(rf_exchange *exchange, rf_str shown) {
+    struct rf_server *server = exchange->server;
+    pthread_mutex_lock(&server->keys_lock);
+    const rf_api_key *key = server->keys ? rf_api_keys_find(server->keys, shown) : NULL;
+    if (key)
+        memcpy(exchange->key_name, key->name, sizeof exchange->key_name);
+    pthread_mutex_unlock(&server->keys_lock);
+    return key != NULL;
 }
 
 static bool check_key(rf_exchange *exchange, const rf_head *head) {
-    const struct rf_server *server = exchange->server;
-    if (exchange->route->access == RF_ACCESS_OPEN || !has_keys(server))
+    if (exchange->route->access == RF_ACCESS_OPEN || !has_keys(exchange->server))
         return true;
     rf_str shown = rf_head_key(head);
-    exchange->key = rf_api_keys_find(server->options.keys, shown);
-    return exchange->key ||
+    return find_key(exchange, shown) ||
            rf_refuse(&exchange->refusal, RF_REFUSE_KEY, NULL,
                      shown.len > 0 ? "the API key is not known"
                                    : "an API key is expected: Authorization: Bearer KEY");
@@ -265,9 +276,9 @@ static void log_request(const rf_exchange *exchange, bool whole) {
                   exchange->status, (double)(rf_clock_ns() - exchange->begun_ns) / 1e6,
                   (unsigned long long)exchange->n_received, (unsigned long long)exchange->n_sent);
     write_account(&exchange->account, &line);
-    if (exchange->key && exchange->key->name[0]) {
+    if (exchange->key_name[0]) {
         rf_buf_text(&line, ",\"key\":");
-        rf_json_append_string(&line, rf_str_of(exchange->key->name));
+        rf_json_append_string(&line, rf_str_of(exchange->key_name));
     }
     if (exchange->traceparent[0])
         rf_buf_printf(&line, ",\"traceparent\":\"%s\"", exchange->traceparent);

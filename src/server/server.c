@@ -77,7 +77,12 @@ rf_status rf_server_create(const rf_server_options *options, rf_server **out, rf
     struct rf_server *server = rf_calloc(1, sizeof *server);
     if (!server)
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the server");
+    if (pthread_mutex_init(&server->keys_lock, NULL) != 0) {
+        rf_free(server);
+        return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for the server");
+    }
     server->options = *options;
+    server->keys = options->keys;
     server->started_s = (int64_t)time(NULL);
     make_fingerprint(server);
     rf_status status = start(server, err);
@@ -91,6 +96,12 @@ rf_status rf_server_create(const rf_server_options *options, rf_server **out, rf
 
 const char *rf_server_address(const rf_server *server, size_t i) {
     return i < server->n_listeners ? server->listeners[i].url : NULL;
+}
+
+void rf_server_set_keys(rf_server *server, const rf_api_keys *keys) {
+    pthread_mutex_lock(&server->keys_lock);
+    server->keys = keys;
+    pthread_mutex_unlock(&server->keys_lock);
 }
 
 void rf_server_drain(rf_server *server) {
@@ -112,5 +123,6 @@ void rf_server_destroy(rf_server *server) {
         rf_listener_close(&server->listeners[i]);
     rf_free(server->shown_calls);
     rf_free(server->shown_reasoning);
+    (void)pthread_mutex_destroy(&server->keys_lock);
     rf_free(server);
 }

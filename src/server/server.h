@@ -19,7 +19,7 @@ enum { RF_SERVER_MAX_LISTEN = 8 };
 typedef struct rf_server_options {
     const char *const *listen; /* "127.0.0.1:8080", "[::1]:0", "unix:/run/x.sock" */
     size_t n_listen;
-    const rf_api_keys *keys; /* none: every request is let in */
+    const rf_api_keys *keys; /* until others are set; none: every request is let in */
     bool insecure;           /* other addresses than loopback need no key */
     const char *model_name;  /* what answers and /v1/models call the model */
     rf_engine *engine;
@@ -48,6 +48,10 @@ RF_NODISCARD rf_status rf_server_create(const rf_server_options *options, rf_ser
                                         rf_error *err);
 /* "http://127.0.0.1:8080", with the port that the system chose for 0. Valid until destroy. */
 const char *rf_server_address(const rf_server *server, size_t i);
+
+/* From now on these are the keys; those before are not looked at any more. Borrowed until the next
+ * call or destroy. */
+void rf_server_set_keys(rf_server *server, const rf_api_keys *keys);
 
 /* Takes no more connections and requests; what is in work goes on. */
 void rf_server_drain(rf_server *server);

@@ -2,6 +2,7 @@
 #ifndef RF_SERVER_SERVER_STATE_H
 #define RF_SERVER_SERVER_STATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "chat/call_syntax.h"
@@ -28,7 +29,9 @@ struct rf_server {
     const rf_reasoning_syntax *reasoning;
     bool template_has_tools; /* it writes tools and calls itself */
     uint32_t *shown_calls, *shown_reasoning;
-    int64_t started_s; /* since 1970 */
+    pthread_mutex_t keys_lock;
+    const rf_api_keys *keys; /* behind it */
+    int64_t started_s;       /* since 1970 */
     char fingerprint[32];
 };
 

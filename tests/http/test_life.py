@@ -242,3 +242,35 @@ def test_memory_does_not_grow(start):
     before = server.resident_bytes()
     round_of(800)
     assert server.resident_bytes() < before * 1.02 + (1 << 20)
+
+
+def test_keys_are_read_again(start, tmp_path):
+    """SIGHUP: new keys count, old ones do not; a file that is broken changes nothing, and work goes on."""
+    path = tmp_path / "keys"
+    path.write_text("a:sk-first-0001\n")
+    server = start("--api-key-file", path, "--null-step-us", 20000)
+
+    def status(key):
+        return server.get("/v1/models", headers={"Authorization": f"Bearer {key}"}).status
+
+    def until(key, want):
+        end = time.monotonic() + 5
+        while status(key) != want:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    assert (status("sk-first-0001"), status("sk-second-0002")) == (200, 401)
+    stream = server.client(api_key="sk-first-0001").completions.create(model="m", prompt="a", max_tokens=60, stream=True,
+                                                                       extra_body={"ignore_eos": True})
+    next(stream)
+    path.write_text("b:sk-second-0002\n")
+    server.process.send_signal(signal.SIGHUP)
+    until("sk-second-0002", 200)
+    assert status("sk-first-0001") == 401
+    for broken in ("", "bad key with blanks\n"):
+        path.write_text(broken)
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        assert (status("sk-second-0002"), status("sk-first-0001")) == (200, 401)
+    assert len(list(stream)) > 20
+    assert server.stop() == 0 and b"the keys stay as they are" in server.log
