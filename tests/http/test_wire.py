@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import Wire
+from conftest import BIN, Wire
 
 GOOD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = b'{"prompt":"a","max_tokens":1}'
@@ -374,7 +374,7 @@ def test_many_idle_connections(start):
         for _ in range(20):
             assert server.post("/v1/completions", BODY).status == 200
         assert time.monotonic() - begun < 2
-        assert server.resident_bytes() - before < n * 20_000
+        assert server.resident_bytes() - before < n * (100_000 if "/tsan/" in BIN else 20_000)
         for s in idle:
             s.close()
         assert server.get("/livez").status == 200

