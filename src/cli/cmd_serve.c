@@ -13,7 +13,13 @@
 #include "cli/service.h"
 #include "server/server.h"
 
-enum { KEYS_BYTES = 1 << 20, ADDRESS_BYTES = 160, POLL_NS = 100000000, POOL_SEQUENCES = 4 };
+enum {
+    KEYS_BYTES = 1 << 20,
+    TLS_BYTES = 1 << 20,
+    ADDRESS_BYTES = 160,
+    POLL_NS = 100000000,
+    POOL_SEQUENCES = 4
+};
 
 /* One run of the command; what it owns is freed by release. */
 typedef struct job {
@@ -23,6 +29,7 @@ typedef struct job {
     rf_conversation conversation; /* for its template */
     rf_api_keys keys[2];          /* those in use are keys[i_keys] */
     int i_keys;
+    rf_buf tls_key, tls_cert;    /* PEM, each with a NUL at its end; or empty */
     char address[ADDRESS_BYTES]; /* of --host and --port */
     const char *addresses[1];
     rf_server *server;
@@ -35,6 +42,52 @@ static void release(job *j) {
     rf_sampling_deinit(&j->sampling);
     rf_api_keys_deinit(&j->keys[0]);
     rf_api_keys_deinit(&j->keys[1]);
+    if (j->tls_key.data)
+        explicit_bzero(j->tls_key.data, j->tls_key.cap);
+    rf_buf_deinit(&j->tls_key);
+    rf_buf_deinit(&j->tls_cert);
+}
+
+static rf_status read_pem(const char *path, const char *kind, rf_buf *out, rf_error *err) {
+    RF_TRY(rf_input_read(path, out, err));
+    rf_buf_put(out, 0);
+    if (out->failed)
+        return rf_fail(err, RF_ERR_NO_MEMORY, "%s: out of memory", path);
+    const char *mark = memmem(out->data, out->len, "-----BEGIN ", 11);
+    const char *end = mark ? memchr(mark, '\n', out->len - (size_t)(mark - out->data)) : NULL;
+    if (mark && end && memmem(mark, (size_t)(end - mark), kind, strlen(kind)))
+        return RF_OK;
+    return rf_fail(err, RF_ERR_USAGE, "%s: found no -----BEGIN … %s-----, expected PEM", path,
+                   kind);
+}
+
+static rf_status read_tls(job *j, rf_error *err) {
+    const char *key = rf_opt_text(&j->cli->options, RF_OPT_SSL_KEY_FILE);
+    const char *cert = rf_opt_text(&j->cli->options, RF_OPT_SSL_CERT_FILE);
+    if (!key && !cert)
+        return RF_OK;
+    if (!key || !cert)
+        return rf_fail(err, RF_ERR_USAGE, "--ssl-%s-file: expected --ssl-%s-file beside it",
+                       key ? "key" : "cert", key ? "cert" : "key");
+    RF_TRY(read_pem(key, "PRIVATE KEY", &j->tls_key, err));
+    return read_pem(cert, "CERTIFICATE", &j->tls_cert, err);
+}
+
+/* An origin is what browsers send: scheme, host and port, nothing behind them. */
+static rf_status check_origins(const job *j, rf_error *err) {
+    const rf_option_value *given = rf_opt_value(&j->cli->options, RF_OPT_CORS_ORIGIN);
+    for (size_t i = 0; i < given->n_list; i++) {
+        const char *origin = given->list[i], *host = strstr(origin, "://");
+        if (strcmp(origin, "*") == 0)
+            rf_log(RF_LOG_WARN, "serve", "--cors-origin *: every page that a browser opens %s",
+                   j->keys[0].n > 0 ? "may ask, if it knows a key" : "may use this server");
+        else if (strcmp(origin, "null") != 0 && (!host || !host[3] || strchr(host + 3, '/')))
+            return rf_fail(err, RF_ERR_USAGE,
+                           "--cors-origin: found %s, expected an origin such as "
+                           "https://app.example.org, without a path, or *",
+                           origin);
+    }
+    return RF_OK;
 }
 
 static rf_status read_keys(const job *j, rf_api_keys *keys, rf_error *err) {
@@ -124,6 +177,10 @@ static rf_status start(job *j, const char *name, rf_error *err) {
         .n_listen = listen->n_list > 0 ? listen->n_list : 1,
         .keys = &j->keys[0],
         .insecure = rf_opt_on(options, RF_OPT_INSECURE),
+        .tls_key = j->tls_key.data,
+        .tls_cert = j->tls_cert.data,
+        .origins = rf_opt_value(options, RF_OPT_CORS_ORIGIN)->list,
+        .n_origins = rf_opt_value(options, RF_OPT_CORS_ORIGIN)->n_list,
         .model_name = name,
         .engine = j->session.engine,
         .tokenizer = j->session.tokenizer,
@@ -199,6 +256,8 @@ static void wait_for_end(job *j) {
 static rf_status serve(job *j, rf_error *err) {
     char name[256];
     RF_TRY(read_keys(j, &j->keys[0], err));
+    RF_TRY(check_origins(j, err));
+    RF_TRY(read_tls(j, err));
     RF_TRY(open_session(j, err));
     RF_TRY(start(j, model_name(j, name), err));
     rf_interrupt_reloads();
@@ -211,6 +270,8 @@ static rf_status serve(job *j, rf_error *err) {
 
 rf_status rf_cmd_serve(rf_cli *cli, rf_error *err) {
     job j = {.cli = cli};
+    rf_buf_init(&j.tls_key, TLS_BYTES);
+    rf_buf_init(&j.tls_cert, TLS_BYTES);
     rf_status status = serve(&j, err);
     release(&j);
     return status;

@@ -46,13 +46,15 @@ typedef struct rf_exchange {
     /* The loop's. */
     struct rf_connection *connection; /* NULL: gone */
     bool handed_on, suspended;
+    bool crosses,
+        is_preflight; /* asked by a page of another site; by its browser, whether it may */
     uint64_t n_received, n_sent; /* bytes of bodies */
     const char *allow;           /* of 405 */
     /* Behind lock. */
     pthread_mutex_t lock;
     rf_exchange_phase phase;
     int status;
-    const char *content_type; /* static */
+    const char *content_type; /* static; NULL: there is no body */
     uint32_t retry_after_s;
     bool closes, ended, broken; /* broken: nobody reads the answer any more */
     bool streams;               /* the answer is to be one, if it is no error */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "server/http_loop.h"
+#include "server/http_origin.h"
 #include "server/http_receive.h"
 #include "server/routes.h"
 #include "server/server_state.h"
@@ -52,7 +53,8 @@ static struct MHD_Response *make_response(rf_exchange *exchange) {
 
 static bool add_headers(const rf_exchange *exchange, struct MHD_Response *response) {
     char number[16];
-    bool ok = MHD_add_response_header(response, "Content-Type", exchange->content_type) == MHD_YES;
+    bool ok = !exchange->content_type ||
+              MHD_add_response_header(response, "Content-Type", exchange->content_type) == MHD_YES;
     ok &= MHD_add_response_header(response, "X-Request-Id", exchange->id) == MHD_YES;
     if (rf_route_is_anthropic(exchange->route))
         ok &= MHD_add_response_header(response, "Request-Id", exchange->id) == MHD_YES;
@@ -76,7 +78,8 @@ static bool add_headers(const rf_exchange *exchange, struct MHD_Response *respon
 enum MHD_Result rf_http_answer(rf_exchange *exchange, struct MHD_Connection *mhd) {
     pthread_mutex_lock(&exchange->lock);
     struct MHD_Response *response = make_response(exchange);
-    bool ok = response && add_headers(exchange, response);
+    bool ok = response && add_headers(exchange, response) &&
+              rf_origin_add_headers(exchange, mhd, response);
     unsigned status = (unsigned)exchange->status;
     pthread_mutex_unlock(&exchange->lock);
     enum MHD_Result queued = ok ? MHD_queue_response(mhd, status, response) : MHD_NO;

@@ -58,6 +58,8 @@ static enum MHD_Result see(void *user, enum MHD_ValueKind kind, const char *key,
         head->content_encoding = v;
     } else if (is_name(name, "Origin")) {
         head->origin = v;
+    } else if (is_name(name, "Access-Control-Request-Method")) {
+        head->asked_method = v;
     } else if (is_name(name, "Authorization")) {
         head->authorization = v;
     } else if (is_name(name, "X-Api-Key")) {
@@ -114,39 +116,6 @@ bool rf_head_check(const rf_head *head, bool takes_body, rf_refusal *refusal) {
         return rf_refuse(refusal, RF_REFUSE_LENGTH, NULL,
                          "a body is expected: Content-Length or Transfer-Encoding: chunked");
     return true;
-}
-
-/* The host of "host:port" or "[v6]:port". */
-static rf_str host_part(rf_str authority) {
-    if (authority.len > 0 && authority.ptr[0] == '[') {
-        const char *end = memchr(authority.ptr, ']', authority.len);
-        return rf_str_sub(authority, 0, end ? (size_t)(end - authority.ptr) + 1 : authority.len);
-    }
-    const char *colon = authority.len ? memchr(authority.ptr, ':', authority.len) : NULL;
-    return rf_str_sub(authority, 0, colon ? (size_t)(colon - authority.ptr) : authority.len);
-}
-
-static bool is_this_machine(rf_str host) {
-    return is_name(host, "localhost") || is_name(host, "127.0.0.1") || is_name(host, "[::1]");
-}
-
-bool rf_head_check_origin(const rf_head *head, bool checks_host, rf_refusal *refusal) {
-    if (checks_host && head->n_hosts == 1 && !is_this_machine(host_part(head->host)))
-        return rf_refuse(refusal, RF_REFUSE_ORIGIN, NULL,
-                         "Host %.*s is no name of this machine; without an API key only localhost "
-                         "is answered",
-                         RF_STR_ARG(head->host));
-    if (head->origin.len == 0)
-        return true;
-    static const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; i < 2; i++) {
-        rf_str scheme = rf_str_of(schemes[i]);
-        if (rf_str_starts(head->origin, scheme) &&
-            rf_str_eq(rf_str_sub(head->origin, scheme.len, head->origin.len), head->host))
-            return true;
-    }
-    return rf_refuse(refusal, RF_REFUSE_ORIGIN, NULL,
-                     "requests of pages from %.*s are not answered", RF_STR_ARG(head->origin));
 }
 
 rf_str rf_head_key(const rf_head *head) {

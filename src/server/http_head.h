@@ -17,6 +17,7 @@ typedef struct rf_head {
     uint32_t n_hosts, n_lengths, n_encodings;
     bool malformed;
     rf_str host, length, encoding, content_encoding, origin;
+    rf_str asked_method; /* by a browser that asks whether a page may send the real request */
     rf_str authorization, api_key, request_id, traceparent;
 } rf_head;
 
@@ -24,9 +25,6 @@ void rf_head_read(struct MHD_Connection *mhd, const char *version, rf_head *out)
 /* Framing: conflicting lengths, unknown encodings, names and values that are none. What follows
  * such a head is not to be trusted: the connection closes. */
 bool rf_head_check(const rf_head *head, bool takes_body, rf_refusal *refusal);
-/* A browser on another site, or one that was told that a foreign name is this machine. checks_host:
- * only names of this machine are taken. */
-bool rf_head_check_origin(const rf_head *head, bool checks_host, rf_refusal *refusal);
 /* The key that the request shows, or empty. */
 rf_str rf_head_key(const rf_head *head);
 /* W3C's Trace Context, version 00: hexadecimal digits of the right number, ids not zero. */

@@ -16,6 +16,9 @@
 #include "server/http_receive.h"
 #include "server/server_state.h"
 
+/* GnuTLS: its safe defaults without what RFC 8996 has done away with. */
+static const char TLS_VERSIONS[] = "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:-VERS-DTLS-ALL";
+
 enum {
     TICK_MS = 500,
     N_EVENTS = 256,
@@ -200,9 +203,12 @@ static void on_connection(void *user, struct MHD_Connection *mhd, void **context
 
 static void on_log(void *user, const char *format, va_list args) RF_PRINTF(2, 0);
 static void on_log(void *user, const char *format, va_list args) {
-    char text[256];
-    (void)user;
+    rf_loop *loop = user;
+    char text[sizeof loop->said];
     (void)vsnprintf(text, sizeof text, format, args);
+    text[strcspn(text, "\n")] = 0;
+    if (!loop->said[0]) /* the cause comes first, what it leads to follows */
+        memcpy(loop->said, text, sizeof text);
     rf_log(RF_LOG_DEBUG, "http", "%s", text);
 }
 
@@ -218,16 +224,27 @@ static size_t keep_escapes(void *user, struct MHD_Connection *mhd, char *path) {
 static rf_status open_port(rf_loop *loop, const rf_listener *listener, rf_error *err) {
     rf_port *port = &loop->ports[loop->n_ports];
     *port = (rf_port){.watch = RF_WATCH_DAEMON, .loop = loop, .is_unix = listener->is_unix};
+    const rf_server_options *options = &loop->server->options;
+    bool tls = options->tls_key && !listener->is_unix;
+    struct MHD_OptionItem tls_items[] = {
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_VERSIONS},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem none = {MHD_OPTION_END, 0, NULL};
     port->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        rf_http_receive, port, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
-        listener->fd, MHD_OPTION_CONNECTION_LIMIT, loop->server->options.max_connections,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, rf_http_completed, loop,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, port, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0U), 0,
+        NULL, NULL, rf_http_receive, port, MHD_OPTION_EXTERNAL_LOGGER, on_log, loop,
+        MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_LIMIT,
+        options->max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+        rf_http_completed, loop, MHD_OPTION_NOTIFY_CONNECTION, on_connection, port,
+        MHD_OPTION_ARRAY, tls ? tls_items : &none, MHD_OPTION_END);
     if (!port->daemon)
-        return rf_fail(err, RF_ERR_IO, "%s: libmicrohttpd did not start", listener->url);
+        return rf_fail(err, RF_ERR_IO, "%s: libmicrohttpd did not start: %s", listener->url,
+                       loop->said[0] ? loop->said : "no reason was given");
     loop->n_ports++;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(port->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = port};

@@ -48,6 +48,7 @@ typedef struct rf_loop {
     rf_connection *connections;
     uint32_t n_connections;
     uint64_t body_bytes; /* of all bodies that are being read or worked on */
+    char said[200];      /* libmicrohttpd's first complaint */
     atomic_bool stops, drains, woken;
     pthread_mutex_t lock; /* of the list */
     rf_exchange *dirty;

@@ -9,6 +9,7 @@
 #include "chat/messages.h"
 #include "server/http_head.h"
 #include "server/http_loop.h"
+#include "server/http_origin.h"
 #include "server/metrics.h"
 #include "server/routes.h"
 #include "server/server_state.h"
@@ -101,11 +102,16 @@ static bool let_in(rf_exchange *exchange, const rf_head *head, const char *metho
         *refusal = framing;
         return false;
     }
-    if (!rf_head_check_origin(head,
-                              !has_keys(exchange->server) && !exchange->server->options.insecure &&
-                                  !exchange->connection->is_unix,
-                              refusal) ||
-        !route || !check_key(exchange, head))
+    if (!rf_origin_check(exchange, head,
+                         !has_keys(exchange->server) && !exchange->server->options.insecure &&
+                             !exchange->connection->is_unix))
+        return false;
+    if (rf_origin_is_preflight(exchange, head, method)) {
+        *refusal = (rf_refusal){0};
+        exchange->is_preflight = true;
+        return true;
+    }
+    if (!route || !check_key(exchange, head))
         return false;
     if (tail.len >= sizeof exchange->tail)
         return rf_refuse(refusal, RF_REFUSE_PATH, NULL, "a name of %zu bytes, expected at most %zu",
@@ -210,6 +216,11 @@ static enum MHD_Result hand_on(rf_exchange *exchange, struct MHD_Connection *mhd
     exchange->handed_on = true;
     if (exchange->refusal.kind != RF_REFUSE_NOTHING) {
         rf_exchange_refuse(exchange, &exchange->refusal);
+        return rf_http_answer(exchange, mhd);
+    }
+    if (exchange->is_preflight) {
+        rf_exchange_reply(exchange, NULL, &exchange->body);
+        exchange->status = MHD_HTTP_NO_CONTENT;
         return rf_http_answer(exchange, mhd);
     }
     if (exchange->route->place == RF_PLACE_LOOP) {

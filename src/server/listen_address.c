@@ -76,7 +76,7 @@ static bool is_loopback(const struct sockaddr *to) {
     return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
 }
 
-static void name_url(rf_listener *out) {
+static void name_url(const char *scheme, rf_listener *out) {
     struct sockaddr_storage bound;
     socklen_t n = sizeof bound;
     char host[INET6_ADDRSTRLEN] = "", port[8] = "";
@@ -85,7 +85,7 @@ static void name_url(rf_listener *out) {
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         return;
     bool v6 = bound.ss_family == AF_INET6;
-    (void)snprintf(out->url, sizeof out->url, "http://%s%s%s:%s", v6 ? "[" : "", host,
+    (void)snprintf(out->url, sizeof out->url, "%s://%s%s%s:%s", scheme, v6 ? "[" : "", host,
                    v6 ? "]" : "", port);
 }
 
@@ -106,8 +106,8 @@ static rf_status resolve(const char *address, const char *host, const char *port
     return RF_OK;
 }
 
-static rf_status open_inet(const char *address, const struct addrinfo *found, bool remote,
-                           rf_listener *out, rf_error *err) {
+static rf_status open_inet(const char *address, const char *scheme, const struct addrinfo *found,
+                           bool remote, rf_listener *out, rf_error *err) {
     out->is_loopback = is_loopback(found->ai_addr);
     if (!out->is_loopback && !remote)
         return rf_fail(err, RF_ERR_USAGE,
@@ -122,11 +122,12 @@ static rf_status open_inet(const char *address, const struct addrinfo *found, bo
     if (found->ai_family == AF_INET6)
         (void)setsockopt(out->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     RF_TRY(start(address, out->fd, found->ai_addr, found->ai_addrlen, err));
-    name_url(out);
+    name_url(scheme, out);
     return RF_OK;
 }
 
-rf_status rf_listener_open(const char *address, bool remote, rf_listener *out, rf_error *err) {
+rf_status rf_listener_open(const char *address, const char *scheme, bool remote, rf_listener *out,
+                           rf_error *err) {
     *out = (rf_listener){.fd = -1};
     char host[RF_ADDRESS_BYTES];
     const char *colon = strrchr(address, ':'), *port = colon ? colon + 1 : address;
@@ -142,7 +143,7 @@ rf_status rf_listener_open(const char *address, bool remote, rf_listener *out, r
         struct addrinfo *found = NULL;
         status = resolve(address, n > 0 ? host : "127.0.0.1", port, &found, err);
         if (status == RF_OK) {
-            status = open_inet(address, found, remote, out, err);
+            status = open_inet(address, scheme, found, remote, out, err);
             freeaddrinfo(found);
         }
     }

@@ -18,9 +18,10 @@ typedef struct rf_listener {
     char url[RF_ADDRESS_BYTES];
 } rf_listener;
 
-/* Opens, binds and listens. remote: other addresses than loopback are allowed. */
-RF_NODISCARD rf_status rf_listener_open(const char *address, bool remote, rf_listener *out,
-                                        rf_error *err);
+/* Opens, binds and listens. remote: other addresses than loopback are allowed. scheme: of its url,
+ * "http" or "https"; unix sockets have none. */
+RF_NODISCARD rf_status rf_listener_open(const char *address, const char *scheme, bool remote,
+                                        rf_listener *out, rf_error *err);
 void rf_listener_close(rf_listener *listener);
 
 #endif

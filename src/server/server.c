@@ -25,7 +25,8 @@ static rf_status open_listeners(struct rf_server *server, rf_error *err) {
         return rf_fail(err, RF_ERR_USAGE, "%zu addresses to listen on, expected at most %d",
                        options->n_listen, RF_SERVER_MAX_LISTEN);
     for (size_t i = 0; i < options->n_listen; i++) {
-        RF_TRY(rf_listener_open(options->listen[i], remote, &server->listeners[i], err));
+        RF_TRY(rf_listener_open(options->listen[i], options->tls_key ? "https" : "http", remote,
+                                &server->listeners[i], err));
         server->n_listeners++;
     }
     return RF_OK;

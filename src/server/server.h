@@ -19,9 +19,13 @@ enum { RF_SERVER_MAX_LISTEN = 8 };
 typedef struct rf_server_options {
     const char *const *listen; /* "127.0.0.1:8080", "[::1]:0", "unix:/run/x.sock" */
     size_t n_listen;
-    const rf_api_keys *keys; /* until others are set; none: every request is let in */
-    bool insecure;           /* other addresses than loopback need no key */
-    const char *model_name;  /* what answers and /v1/models call the model */
+    const rf_api_keys *keys;        /* until others are set; none: every request is let in */
+    bool insecure;                  /* other addresses than loopback need no key */
+    const char *tls_key, *tls_cert; /* PEM; or both NULL: addresses speak plain HTTP */
+    /* Pages from there may ask from a browser: "https://app.example.org", or "*" for all. */
+    const char *const *origins;
+    size_t n_origins;
+    const char *model_name; /* what answers and /v1/models call the model */
     rf_engine *engine;
     const rf_tokenizer *tokenizer;
     const rf_template *chat_template; /* or NULL */

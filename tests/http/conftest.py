@@ -85,6 +85,8 @@ class Wire:
         reply = Reply(head, b"")
         if reply.status == 100:
             return self.reply()
+        if reply.status == 204:
+            return reply
         if reply.headers.get("transfer-encoding") == "chunked":
             while n := int(self.until(b"\r\n"), 16):
                 reply.body += self.exactly(n)
@@ -118,7 +120,7 @@ class Server:
                 break
         assert self.urls, self.log.decode()
         os.set_blocking(self.process.stderr.fileno(), False)
-        host, port = self.urls[0].removeprefix("http://").rsplit(":", 1) if "://" in self.urls[0] else (None, None)
+        host, port = self.urls[0].split("://")[1].rsplit(":", 1) if "://" in self.urls[0] else (None, None)
         self.address = (host, int(port)) if port else self.urls[0].removeprefix("unix:")
 
     def wire(self, timeout=10):
