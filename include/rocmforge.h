@@ -312,6 +312,10 @@ typedef struct rocmforge_request_options {
     int32_t reserved;      /* 0 */
     uint64_t cache_salt;   /* shares them with requests of the same salt alone */
     void *user;            /* comes back in events */
+    /* As regex and one_of, of which at most one may be given: a text of a grammar's root (GBNF, as
+     * llama.cpp writes it); a document that is valid under a JSON schema. Or NULL. */
+    const char *grammar;
+    const char *json_schema;
 } rocmforge_request_options;
 
 enum { /* kinds of events */

@@ -57,6 +57,28 @@ static rocmforge_status check(const rocmforge_request_options *options) {
     return check_list(options->dry_breakers, options->n_dry_breakers, "dry_breakers");
 }
 
+static rf_status check_constraint(const rocmforge_request_options *options, rf_error *err) {
+    const struct {
+        const char *name, *text;
+        bool given;
+    } kinds[] = {{"regex", NULL, options->regex != NULL},
+                 {"one_of", NULL, options->n_one_of > 0},
+                 {"grammar", options->grammar, options->grammar != NULL},
+                 {"json_schema", options->json_schema, options->json_schema != NULL}};
+    const char *found = NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (!kinds[i].given)
+            continue;
+        if (found)
+            return rf_fail(err, RF_ERR_INVALID, "found %s and %s, expected one of them", found,
+                           kinds[i].name);
+        found = kinds[i].name;
+        if (kinds[i].text && !kinds[i].text[0])
+            return rf_fail(err, RF_ERR_INVALID, "%s is an empty text", found);
+    }
+    return RF_OK;
+}
+
 static rf_status check_bounds(const rocmforge_request_options *options, rf_error *err) {
     if (options->n_top > RF_SAMPLE_MAX_PROBS)
         return rf_fail(err, RF_ERR_INVALID, "n_top is %u, expected at most %d", options->n_top,
@@ -67,8 +89,7 @@ static rf_status check_bounds(const rocmforge_request_options *options, rf_error
     if (options->n_biases > RF_SAMPLE_MAX_BIASES)
         return rf_fail(err, RF_ERR_INVALID, "%zu biases, expected at most %d", options->n_biases,
                        RF_SAMPLE_MAX_BIASES);
-    if (options->regex && options->n_one_of > 0)
-        return rf_fail(err, RF_ERR_INVALID, "found regex and one_of, expected one of them");
+    RF_TRY(check_constraint(options, err));
     for (size_t i = 0; i < options->n_stops; i++) {
         size_t n = strlen(options->stops[i]);
         if (n == 0 || rf_utf8_valid_prefix(options->stops[i], n) < n)
@@ -128,8 +149,15 @@ static rf_status take_constraint(order *o, const rf_api_model *model,
                                  const rocmforge_request_options *options, rf_error *err) {
     rf_answer_spec spec = {
         .pattern = options->regex, .choices = options->one_of, .n_choices = options->n_one_of};
-    RF_TRY(rf_answer_constraint_compile(&spec, model->tokenizer, continues(options), &o->constraint,
-                                        err));
+    if (options->grammar)
+        spec.grammar = rf_str_of(options->grammar);
+    if (options->json_schema)
+        spec.schema_text = rf_str_of(options->json_schema);
+    locale_t before = rf_api_numbers_enter(model);
+    rf_status status = rf_answer_constraint_compile(&spec, model->tokenizer, continues(options),
+                                                    &o->constraint, err);
+    rf_api_numbers_leave(before);
+    RF_TRY(status);
     o->request.constraint = o->constraint;
     return RF_OK;
 }

@@ -5,6 +5,17 @@
 #include "grammar/schema.h"
 #include "text/call_rules.h"
 
+static rf_status schema_of(rf_rules *rules, rf_str text, rf_expr *out, rf_error *err) {
+    json_error_t why;
+    json_t *schema = json_loadb(text.ptr, text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+    if (!schema)
+        return rf_fail(err, RF_ERR_INVALID, "no JSON: line %d column %d: %.120s", why.line,
+                       why.column, why.text);
+    rf_status status = rf_schema_rules(rules, schema, out, err);
+    json_decref(schema);
+    return status;
+}
+
 /* 0: the text may be anything, as far as this goes. */
 static rf_status text_of(rf_rules *rules, const rf_answer_spec *spec, rf_expr *out, rf_error *err) {
     *out = 0;
@@ -16,6 +27,8 @@ static rf_status text_of(rf_rules *rules, const rf_answer_spec *spec, rf_expr *o
         return rf_gbnf_parse(rules, spec->grammar, out, err);
     if (spec->schema)
         return rf_schema_rules(rules, spec->schema, out, err);
+    if (spec->schema_text.len > 0)
+        return schema_of(rules, spec->schema_text, out, err);
     if (spec->any_object) {
         const rf_json_rules *json = rf_rules_json(rules);
         *out = json ? rf_rules_call(rules, json->object) : 0;
@@ -40,7 +53,7 @@ rf_status rf_answer_constraint_compile(const rf_answer_spec *spec, const rf_toke
                                        bool continues, rf_automaton **out, rf_error *err) {
     bool leads_space = rf_tokenizer_drops_space(tokenizer) && !continues;
     bool asks = spec->pattern || spec->n_choices > 0 || spec->grammar.len > 0 || spec->schema ||
-                spec->any_object || spec->calls;
+                spec->schema_text.len > 0 || spec->any_object || spec->calls;
     rf_rules *rules;
     *out = NULL;
     if (!asks)

@@ -11,14 +11,15 @@
 #include "grammar/automaton.h"
 #include "tokenizer/tokenizer.h"
 
-/* Zero-initialise: an answer may be anything. At most one of the first four groups. */
+/* Zero-initialise: an answer may be anything. At most one of the first five groups. */
 typedef struct rf_answer_spec {
     const char *pattern;
     const char *const *choices; /* [n_choices] */
     size_t n_choices;
-    rf_str grammar;  /* GBNF */
-    json_t *schema;  /* JSON schema; borrowed */
-    bool any_object; /* any JSON object */
+    rf_str grammar;     /* GBNF */
+    json_t *schema;     /* JSON schema; borrowed */
+    rf_str schema_text; /* the same, not parsed yet */
+    bool any_object;    /* any JSON object */
     /* Calls of one of the tools (OpenAI's list) as the family writes them; beside the others it is
      * one or the other. tool_name: of that one; one_call: not several. */
     const rf_call_syntax *calls; /* NULL: none */

@@ -39,6 +39,43 @@ def test_bad_constraints(tiny):
     fails(2, *base, "--choice", "a", "--choice", "", says=["--choice: choice 2", "empty"])
 
 
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 10, "maximum": 99}, "b": {"type": "boolean"}},
+          "required": ["n", "b"]}
+
+
+def test_grammars(tiny, chat_template, tmp_path):
+    base = ["generate", "-m", tiny, "--raw", "-p", "ab", "-n", "90", "-q", "--temp", "1.5", "-s", "3"]
+    gbnf = 'root ::= "(" [0-9]{2} ")" # two digits'
+    (tmp_path / "g.gbnf").write_text(gbnf)
+    for given in (["--grammar", gbnf], ["--grammar-file", str(tmp_path / "g.gbnf")]):
+        assert re.fullmatch(r"\([0-9]{2}\)", ok(*base, *given).out.strip())
+    done = ok("chat", "-m", tiny, "--chat-template-file", chat_template, "--grammar", gbnf, "-q", input="A?\nB?\n")
+    assert re.fullmatch(r"(\([0-9]{2}\)\s*){2}", done.out)
+
+
+def test_schemas(tiny, tmp_path):
+    base = ["generate", "-m", tiny, "--raw", "-p", "ab", "-n", "200", "-q", "--temp", "1.5", "-s", "3"]
+    (tmp_path / "s.json").write_text(json.dumps(SCHEMA))
+    for given in (["--json-schema", json.dumps(SCHEMA)], ["-j", json.dumps(SCHEMA)],
+                  ["--json-schema-file", str(tmp_path / "s.json")], ["-jf", str(tmp_path / "s.json")]):
+        got = json.loads(ok(*base, *given).out)
+        assert set(got) == {"n", "b"} and 10 <= got["n"] <= 99 and isinstance(got["b"], bool)
+
+
+def test_bad_grammars_and_schemas(tiny, tmp_path):
+    base = ["generate", "-m", tiny, "--raw", "-p", "a"]
+    fails(2, *base, "--grammar", "root = 1", says=["--grammar: ", "line 1"])
+    fails(2, *base, "--grammar", "", says="--grammar: found no text")
+    fails(2, *base, "--json-schema", "{", says=["--json-schema: no JSON", "line 1"])
+    fails(2, *base, "--json-schema", '{"properties": {"a": {"if": {}}}}', says="--json-schema: keyword if at #/properties/a is not")
+    fails(2, *base, "--json-schema", "{}", "--grammar", 'root ::= "a"', says="found --grammar and --json-schema, expected one")
+    fails(2, *base, "--json-schema", "{}", "-jf", "x", says="found --json-schema and --json-schema-file, expected one of them")
+    fails(2, *base, "--regex", "a", "--grammar-file", "x", says="found --regex and --grammar-file")
+    fails(1, *base, "--grammar-file", str(tmp_path / "none"), says=["none", "No such file"])
+    (tmp_path / "long").write_bytes(b"a" * (1 << 21))
+    fails(1, *base, "--grammar-file", str(tmp_path / "long"), says=["long: longer than"])
+
+
 def test_real_model(smollm):
     done = ok("generate", "-m", smollm, "-p", "Give me a phone number.", "--regex", "[0-9]{3}-[0-9]{4}", "-q")
     assert re.fullmatch("[0-9]{3}-[0-9]{4}", done.out.strip())

@@ -240,37 +240,6 @@ static void test_messages(void **state) {
                      ROCMFORGE_INVALID);
 }
 
-static void test_constraints(void **state) {
-    (void)state;
-    static api_answer answer;
-    const char *texts[] = {"yes", "no", "perhaps"};
-    rocmforge_prompt prompt = text_prompt("hello");
-    rocmforge_request_options options = ask(&prompt, 0);
-    options.ignore_end = 0;
-    options.sampling = "temperature=2 seed=4";
-    options.one_of = texts;
-    options.n_one_of = 3;
-    options.n_choices = 3;
-    memset(&answer, 0, sizeof answer);
-    OK(rocmforge_run(bench.engine, &options, api_answer_take, &answer));
-    for (int c = 0; c < 3; c++) {
-        const char *text = answer.text[c];
-        assert_true(!strcmp(text, "yes") || !strcmp(text, "no") || !strcmp(text, "perhaps"));
-        assert_int_equal(answer.finish[c], ROCMFORGE_FINISH_STOP);
-    }
-    options.n_one_of = 0;
-    options.n_choices = 1;
-    options.regex = "[0-9]{5}";
-    memset(&answer, 0, sizeof answer);
-    OK(rocmforge_run(bench.engine, &options, api_answer_take, &answer));
-    assert_int_equal(strspn(answer.text[0], "0123456789"), 5);
-    assert_int_equal(strlen(answer.text[0]), 5);
-    options.regex = "[0-9";
-    assert_int_equal(rocmforge_run(bench.engine, &options, NULL, NULL), ROCMFORGE_INVALID);
-    options.n_one_of = 1;
-    assert_int_equal(rocmforge_run(bench.engine, &options, NULL, NULL), ROCMFORGE_INVALID);
-}
-
 /* ---- drafts and files ------------------------------------------------------------------------ */
 
 static const char long_text[] = "one two three four five six seven eight nine ten, one two three "
@@ -430,7 +399,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run),       cmocka_unit_test(test_stop_texts),
         cmocka_unit_test(test_choices),   cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_messages),  cmocka_unit_test(test_constraints),
+        cmocka_unit_test(test_messages),
+
         cmocka_unit_test(test_drafts),    cmocka_unit_test(test_files),
         cmocka_unit_test(test_bad_input), cmocka_unit_test(test_context_and_counters)};
     return cmocka_run_group_tests(tests, open_bench, close_bench);

@@ -82,7 +82,7 @@ class RequestOptions(Sized):
                 ("one_of", c.POINTER(c.c_char_p)), ("n_one_of", c.c_size_t), ("ignore_end", c.c_int32), ("n_top", c.c_uint32), ("scores_from", c.c_uint32), ("pooling", c.c_int32),
                 ("normalise", c.c_int32), ("draft", c.c_int32), ("keeps_private", c.c_int32), ("reserved", c.c_int32),
                 ("cache_salt", c.c_uint64),
-                ("user", c.c_void_p)]
+                ("user", c.c_void_p), ("grammar", c.c_char_p), ("json_schema", c.c_char_p)]
 
 
 class Event(Sized):

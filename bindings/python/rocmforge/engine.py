@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import json
 import os
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -129,6 +130,8 @@ class GenerateOptions(TypedDict, total=False):
     stops: Sequence[str]
     regex: Optional[str]  # the whole answer matches it
     one_of: Sequence[str]  # the answer is one of these
+    grammar: Optional[str]  # it is a text of the grammar's root (GBNF)
+    json_schema: Union[str, Mapping[str, Any], bool, None]  # it is a document that is valid under the schema
     n_choices: int
     n_top: int  # alternatives with their log-probabilities, with each token
     ignore_end: bool
@@ -160,6 +163,10 @@ def _generate_options(prompt: Prompt, **given: Unpack[GenerateOptions]) -> _nati
     options.sampling = sampling_text(given.get("sampling"))
     pattern, one_of = given.get("regex"), given.get("one_of", ())
     options.regex = pattern.encode() if pattern is not None else None
+    grammar, schema = given.get("grammar"), given.get("json_schema")
+    options.grammar = grammar.encode() if grammar is not None else None
+    if schema is not None:
+        options.json_schema = (schema if isinstance(schema, str) else json.dumps(schema)).encode()
     options.one_of, options.n_one_of = _texts(one_of), len(one_of)
     stops, breakers = given.get("stops", ()), given.get("dry_breakers", ())
     options.stops, options.n_stops = _texts(stops), len(stops)

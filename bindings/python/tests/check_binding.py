@@ -1,4 +1,5 @@
 """Every function of the binding on a small model: check_binding.py MODEL.gguf"""
+import json
 import math
 import os
 import re
@@ -64,6 +65,15 @@ def check_constraints(engine):
         assert re.fullmatch("[0-9]{3}-[a-f]+x", answer.text) or answer.finish.reason == "length", answer
         [answer] = engine.complete("hello", one_of=["yes", "no", "perhaps"], sampling=sampling)
         assert answer.text in ("yes", "no", "perhaps") and answer.finish.reason == "stop"
+        [answer] = engine.complete("hello", grammar='root ::= "a" [0-9]{2} | "b"', sampling=sampling)
+        assert re.fullmatch("a[0-9]{2}|b", answer.text), answer
+        schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1, "maximum": 99}}, "required": ["n"]}
+        for given in (schema, json.dumps(schema)):
+            [answer] = engine.complete("hello", json_schema=given, n_tokens=80, sampling=sampling)
+            assert answer.finish.reason == "length" or 1 <= json.loads(answer.text)["n"] <= 99, answer
+    raises(rocmforge.InvalidError, lambda: engine.submit("x", grammar="root ::= nothing"), "nothing")
+    raises(rocmforge.InvalidError, lambda: engine.submit("x", json_schema={"type": "string", "not": {}}), "keyword not")
+    raises(rocmforge.InvalidError, lambda: engine.submit("x", json_schema="{"), "no JSON")
     raises(rocmforge.InvalidError, lambda: engine.submit("x", regex="(a"))
     raises(rocmforge.InvalidError, lambda: engine.submit("x", regex="a", one_of=["a"]), "one of them")
 
