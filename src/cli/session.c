@@ -150,9 +150,10 @@ rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend *
     const rf_options *options = &cli->options;
     uint32_t features;
     if (is_null(cli)) {
-        rf_null_options null = {.step_ns =
-                                    (uint64_t)rf_opt_int(options, RF_OPT_NULL_STEP_US) * 1000,
-                                .row_ns = (uint64_t)rf_opt_int(options, RF_OPT_NULL_ROW_US) * 1000};
+        rf_null_options null = {
+            .step_ns = (uint64_t)rf_opt_int(options, RF_OPT_NULL_STEP_US) * 1000,
+            .row_ns = (uint64_t)rf_opt_int(options, RF_OPT_NULL_ROW_US) * 1000,
+            .fail_every = (uint64_t)rf_opt_int(options, RF_OPT_NULL_FAIL_EVERY)};
         return rf_null_backend_create(&null, out, err);
     }
     RF_TRY(rf_session_features(cli, &features, err));

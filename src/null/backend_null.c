@@ -12,6 +12,7 @@ typedef struct null_backend {
     rf_null_options options;
     const rf_program *program;
     rf_limits limits;
+    uint64_t n_steps;
     uint64_t *cache; /* [n_blocks][block_tokens]: the hash of all tokens up to this one */
 } null_backend;
 
@@ -90,6 +91,9 @@ static rf_status run(rf_backend *backend, const rf_batch *batch, const rf_output
                      rf_error *err) {
     null_backend *b = null_of(backend);
     RF_TRY(rf_batch_check(batch, b->program, &b->limits, err));
+    if (b->options.fail_every > 0 && ++b->n_steps % b->options.fail_every == 0)
+        return rf_fail(err, RF_ERR_INTERNAL, "step %llu was asked to fail",
+                       (unsigned long long)b->n_steps);
     int32_t i_output = 0;
     for (int32_t seq = 0; seq < batch->n_seqs; seq++) {
         for (int32_t row = batch->seq_start[seq]; row < batch->seq_start[seq + 1]; row++) {

@@ -10,8 +10,9 @@
 #include "op/backend.h"
 
 typedef struct rf_null_options {
-    uint64_t step_ns; /* how long a step lasts, */
-    uint64_t row_ns;  /* and each of its rows more */
+    uint64_t step_ns;    /* how long a step lasts, */
+    uint64_t row_ns;     /* and each of its rows more */
+    uint64_t fail_every; /* so many steps one fails; 0: none does */
 } rf_null_options;
 
 /* *out is owned by the caller; out->api->destroy frees it. */

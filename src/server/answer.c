@@ -46,7 +46,9 @@ static bool take_lengths(rf_answer *answer, const rf_ask *ask) {
     n = n > 0 ? n : (int64_t)answer->form->n_predict;
     n = n > 0 ? n : options->n_predict;
     answer->n_new = n > 0 ? (uint32_t)n : RF_NEW_TOKENS_MAX;
-    answer->n_choices = (uint32_t)rf_ask_int(ask, RF_FIELD_N);
+    answer->n_wanted = (uint32_t)rf_ask_int(ask, RF_FIELD_N);
+    int64_t best_of = rf_ask_int(ask, RF_FIELD_BEST_OF);
+    answer->n_choices = best_of > 0 ? (uint32_t)best_of : answer->n_wanted;
     answer->echoes = rf_ask_on(ask, RF_FIELD_ECHO);
     answer->returns_ids = rf_ask_on(ask, RF_FIELD_RETURN_TOKENS);
     answer->times_tokens = rf_ask_on(ask, RF_FIELD_TIMINGS_PER_TOKEN);
@@ -62,12 +64,17 @@ static bool take_lengths(rf_answer *answer, const rf_ask *ask) {
     return true;
 }
 
-static bool check_sense(const rf_answer *answer, const rf_ask *ask, rf_refusal *refusal) {
-    int64_t best_of = rf_ask_int(ask, RF_FIELD_BEST_OF);
-    if (best_of > 0 && best_of != answer->n_choices)
-        return rf_refuse(refusal, RF_REFUSE_UNSUPPORTED, "best_of",
-                         "best_of: found %lld, expected n, which is %u", (long long)best_of,
-                         answer->n_choices);
+static bool check_sense(const rf_answer *answer, rf_refusal *refusal) {
+    if (answer->n_choices < answer->n_wanted)
+        return rf_refuse(refusal, RF_REFUSE_VALUE, "best_of",
+                         "best_of: found %u, expected at least n, which is %u", answer->n_choices,
+                         answer->n_wanted);
+    if (answer->n_choices > answer->n_wanted && answer->streams)
+        return rf_refuse(
+            refusal, RF_REFUSE_VALUE, "best_of",
+            "best_of: found %u in a stream, which cannot wait for the best: expected n, "
+            "which is %u",
+            answer->n_choices, answer->n_wanted);
     if (answer->echoes && answer->sampling.logprobs)
         return rf_refuse(refusal, RF_REFUSE_UNSUPPORTED, "logprobs",
                          "logprobs: those of an echoed prompt are not computed");
@@ -116,9 +123,11 @@ bool rf_answer_create(rf_exchange *exchange, const rf_answer_form *form, const r
                               refusal) ||
         !rf_output_fields_take(ask, &answer->talk, options->tokenizer, form->continues,
                                &answer->constraint, refusal) ||
-        !check_sense(answer, ask, refusal))
+        !check_sense(answer, refusal))
         return false;
-    answer->n_prompts = n_prompts; /* from here on the parts are there to be freed */
+    if (answer->n_choices > answer->n_wanted && answer->sampling.params.n_probs == 0)
+        answer->sampling.params.n_probs = 1; /* to compare them by */
+    answer->n_prompts = n_prompts;           /* from here on the parts are there to be freed */
     return make_parts(answer, refusal);
 }
 
@@ -230,6 +239,7 @@ static void take_token(rf_answer *answer, rf_answer_prompt *prompt, const rf_eve
     if (choice->end != RF_CHOICE_OPEN)
         return;
     choice->n_tokens++;
+    choice->logprob_sum += (double)event->logprob;
     count_time(answer, choice, rf_clock_ns());
     if (!answer->sampling.ignore_eos && rf_tokenizer_is_eog(tokenizer, event->token))
         return; /* its finish follows */
@@ -330,6 +340,7 @@ void rf_answer_finish(rf_answer *answer) {
                         "the request took longer than it may: %.1f s",
                         (double)(rf_clock_ns() - exchange->begun_ns) / 1e9);
     give_account(answer);
+    rf_answer_choose_best(answer);
     if (answer->failure.kind != RF_REFUSE_NOTHING) {
         rf_exchange_refuse(exchange, &answer->failure);
     } else if (answer->streams) {

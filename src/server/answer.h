@@ -36,6 +36,7 @@ typedef struct rf_answer {
     bool returns_ids, times_tokens; /* llama-server's completion */
     bool writes_base64;             /* embeddings */
     uint32_t n_choices;             /* of each prompt */
+    uint32_t n_wanted;              /* of them: those that are most probable, where it is fewer */
     size_t n_prompts;
     rf_answer_prompt *prompts; /* owned */
     rf_choice *choices;        /* owned, [n_prompts * n_choices] */
@@ -76,6 +77,9 @@ bool rf_answer_submit(rf_answer *answer, rf_refusal *refusal);
 
 /* On the pump's thread. True: its prompt needs no more events, though the engine may go on. */
 bool rf_answer_take(rf_answer *answer, rf_answer_prompt *prompt, const rf_event *event);
+/* Puts the wanted choices of each prompt first: those whose tokens are the most probable, by their
+ * mean. Choices move; nothing may come for them any more. */
+void rf_answer_choose_best(rf_answer *answer);
 /* After the last event of its last prompt. */
 void rf_answer_finish(rf_answer *answer);
 

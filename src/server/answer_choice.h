@@ -48,6 +48,7 @@ typedef struct rf_choice {
     bool has_begun;      /* its first chunk was made */
     rf_choice_end end;
     uint32_t n_tokens, n_reasoning;
+    double logprob_sum; /* of its tokens, where they are asked for or choices compared */
     uint64_t last_ns;
 } rf_choice;
 

@@ -3,7 +3,7 @@
 #include "server/answer_json.h"
 
 static const rf_answer_prompt *prompt_of(const rf_choice *choice) {
-    return &choice->answer->prompts[rf_answer_index(choice) / choice->answer->n_choices];
+    return &choice->answer->prompts[rf_answer_index(choice) / choice->answer->n_wanted];
 }
 
 static void begin(rf_answer *answer) {
@@ -62,7 +62,7 @@ static void write_choice(const rf_answer *answer, const rf_choice *choice, rf_bu
 static void whole(const rf_answer *answer, rf_buf *out) {
     rf_answer_json_head(answer, "text_completion", out);
     rf_buf_text(out, ",\"choices\":[");
-    for (size_t i = 0; i < answer->n_prompts * answer->n_choices; i++)
+    for (size_t i = 0; i < answer->n_prompts * answer->n_wanted; i++)
         write_choice(answer, &answer->choices[i], out);
     rf_buf_text(out, "],");
     rf_answer_json_end(answer, out);

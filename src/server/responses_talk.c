@@ -255,9 +255,8 @@ static bool take_reasoning(const reader *r, const rf_ask *ask) {
         return rf_refuse(r->refusal, RF_REFUSE_TYPE, "reasoning",
                          "reasoning.effort: found %s, expected a string",
                          rf_json_kind_name(effort));
-    bool none = strcmp(json_string_value(effort), "none") == 0;
-    r->talk->kwargs = json_pack("{s:O,s:b}", "reasoning_effort", effort, "enable_thinking", !none);
-    return r->talk->kwargs || no_memory(r);
+    rf_str word = {json_string_value(effort), json_string_length(effort)};
+    return rf_talk_set_effort(r->talk, word) || no_memory(r);
 }
 
 static bool check_rest(const reader *r, const rf_ask *ask) {

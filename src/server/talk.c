@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "server/server_state.h"
+#include "server/talk_build.h"
 #include "text/chat_prompt.h"
 
 enum { PROMPT_BYTES = 64 << 20 };
@@ -12,6 +13,10 @@ void rf_talk_deinit(rf_talk *talk) {
     json_decref(talk->kwargs);
     rf_free(talk->settings);
     *talk = (rf_talk){0};
+}
+
+static bool no_memory(rf_refusal *refusal) {
+    return rf_refuse(refusal, RF_REFUSE_FAILED, NULL, "out of memory for the messages");
 }
 
 bool rf_talk_init_chat(rf_talk *talk, const rf_ask *ask, rf_refusal *refusal) {
@@ -26,11 +31,10 @@ bool rf_talk_init_chat(rf_talk *talk, const rf_ask *ask, rf_refusal *refusal) {
         .continues_last = goes_on,
         .field = "messages",
     };
+    rf_str effort = rf_ask_text(ask, RF_FIELD_REASONING_EFFORT);
+    if (effort.len > 0 && !rf_talk_set_effort(talk, effort))
+        return no_memory(refusal);
     return rf_talk_check_messages(messages, refusal) && rf_talk_take_tools(talk, ask, refusal);
-}
-
-static bool no_memory(rf_refusal *refusal) {
-    return rf_refuse(refusal, RF_REFUSE_FAILED, NULL, "out of memory for the messages");
 }
 
 static bool template_failed(const rf_talk *talk, rf_refusal *refusal, const rf_error *err) {

@@ -30,3 +30,25 @@ bool rf_talk_add_tool(json_t *tools, const json_t *name, json_t *description, js
                                                   "function", "name", name, "description",
                                                   description, "parameters", parameters)) == 0;
 }
+
+static bool set_missing(json_t *object, const char *key, json_t *value) {
+    if (!json_object_get(object, key))
+        return json_object_set_new(object, key, value) == 0;
+    json_decref(value);
+    return true;
+}
+
+bool rf_talk_set_effort(rf_talk *talk, rf_str effort) {
+    json_t *kwargs = talk->kwargs ? json_copy(talk->kwargs) : json_object();
+    bool thinks = !rf_str_is(effort, "none");
+    bool ok = kwargs &&
+              set_missing(kwargs, "reasoning_effort", json_stringn(effort.ptr, effort.len)) &&
+              set_missing(kwargs, "enable_thinking", json_boolean(thinks));
+    if (!ok) {
+        json_decref(kwargs);
+        return false;
+    }
+    json_decref(talk->kwargs);
+    talk->kwargs = kwargs;
+    return true;
+}

@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+#include "server/talk.h"
+
 #include "base/buf.h"
 
 /* {"role", "content"}, added to messages; borrowed, NULL: out of memory. */
@@ -16,5 +18,9 @@ bool rf_talk_add_call(json_t *message, const char *id, const char *name, const c
 /* {"type": "function", "function": {…}}, added to tools; description and parameters may be NULL. */
 bool rf_talk_add_tool(json_t *tools, const json_t *name, json_t *description, json_t *parameters);
 bool rf_talk_set_text(json_t *message, const char *key, rf_str text);
+
+/* Tells the template how much to think: reasoning_effort, and enable_thinking, which is off for
+ * "none". What chat_template_kwargs say already stays. False: out of memory. */
+bool rf_talk_set_effort(rf_talk *talk, rf_str effort);
 
 #endif

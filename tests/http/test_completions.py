@@ -155,6 +155,21 @@ def test_echo(client):
     assert "".join(c.choices[0].text for c in stream) == echoed.choices[0].text
 
 
+def test_best_of(client):
+    """The n most probable of best_of choices, each prompt its own; all of them are paid for."""
+    ask = {"model": "m", "prompt": ["Hello", "Other"], "max_tokens": 6, "temperature": 1.5, "seed": 7, "logprobs": 0,
+           "extra_body": {"ignore_eos": True}}
+    all_ = client.completions.create(**ask, n=8)
+    best = client.completions.create(**ask, n=2, best_of=8)
+    assert best.usage.completion_tokens == all_.usage.completion_tokens == 96
+    assert [c.index for c in best.choices] == [0, 1, 2, 3]
+    for p in range(2):
+        rank = sorted(all_.choices[8 * p:8 * p + 8], key=lambda c: -sum(c.logprobs.token_logprobs))
+        assert [c.text for c in best.choices[2 * p:2 * p + 2]] == [c.text for c in rank[:2]]
+    plain = client.completions.create(**{**ask, "logprobs": None}, n=2, best_of=8)
+    assert [c.text for c in plain.choices] == [c.text for c in best.choices] and plain.choices[0].logprobs is None
+
+
 def test_logit_bias(client):
     lists = client.completions.create(model="m", prompt="Hi", max_tokens=4, temperature=0, logit_bias={"20": 100},
                                       logprobs=1)

@@ -230,7 +230,7 @@ def test_values_that_pass(server):
     assert server.post("/v1/completions", good).status == 200
     both = {"prompt": "a", "max_tokens": 1, "max_completion_tokens": 3, "ignore_eos": True}
     assert server.post("/v1/completions", both).json["usage"]["completion_tokens"] == 3
-    for wrong in ({"stop": [""]}, {"stop": ["a"] * 100}, {"n": 129}, {"best_of": 2}, {"temperature": -1}, {"top_p": 2},
+    for wrong in ({"stop": [""]}, {"stop": ["a"] * 100}, {"n": 129}, {"n": 3, "best_of": 2}, {"stream": True, "best_of": 2}, {"temperature": -1}, {"top_p": 2},
                   {"logprobs": 21}, {"stream_options": {}}, {"stream": True, "stream_options": {"include_usage": 1}}):
         reply = server.post("/v1/completions", {"prompt": "a", **wrong})
         assert reply.status == 400 and reply.json["error"]["param"] in wrong, reply.body

@@ -166,3 +166,16 @@ def test_wrong_tools(server, wrong):
 def test_a_call_without_tools(server):
     reply = server.post("/v1/chat/completions", {"messages": ASK, "tool_choice": "required"})
     assert (reply.status, reply.json["error"]["param"]) == (400, "tool_choice")
+
+
+def test_reasoning_effort(start, tmp_path):
+    """The template hears of it, unless its own variables say something else."""
+    path = tmp_path / "effort.jinja"
+    path.write_text("{{ reasoning_effort }}/{{ enable_thinking }}:{{ messages[0].content }}")
+    server = start("--chat-template-file", path)
+    for more, told in (({"reasoning_effort": "low"}, "low/True"), ({"reasoning_effort": "none"}, "none/False"),
+                       ({"reasoning_effort": "high", "chat_template_kwargs": {"enable_thinking": False}}, "high/False")):
+        reply = server.post("/apply-template", {"messages": [{"role": "user", "content": "a"}], **more})
+        assert reply.json["prompt"] == told + ":a"
+    assert server.client().chat.completions.create(model="m", messages=[{"role": "user", "content": "a"}], max_tokens=1,
+                                                   reasoning_effort="low").usage.completion_tokens == 1
