@@ -198,6 +198,7 @@ static rf_status start(job *j, const char *name, rf_error *err) {
         .max_connections = (uint32_t)rf_opt_int(options, RF_OPT_MAX_CONNECTIONS),
         .n_workers = (uint32_t)rf_opt_int(options, RF_OPT_THREADS_HTTP),
         .ping_s = (uint32_t)rf_opt_int(options, RF_OPT_PING_INTERVAL),
+        .hang_s = (uint32_t)rf_opt_int(options, RF_OPT_HANG_TIMEOUT),
         .timeout_s = (uint32_t)rf_opt_int(options, RF_OPT_TIMEOUT),
         .on_request = rf_opt_on(options, RF_OPT_LOG_REQUESTS) ? say_request : NULL,
     };
@@ -241,7 +242,8 @@ static void wait_for_end(job *j) {
     while (!rf_interrupted()) {
         if (rf_interrupt_take_reload())
             reload_keys(j);
-        rf_service_beat();
+        if (!rf_server_is_hung(j->server))
+            rf_service_beat();
         nap();
     }
     uint64_t most_ns = (uint64_t)rf_opt_int(&j->cli->options, RF_OPT_DRAIN_TIMEOUT) * 1000000000;

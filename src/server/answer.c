@@ -40,6 +40,7 @@ static bool take_lengths(rf_answer *answer, const rf_ask *ask) {
     const rf_server_options *options = &answer->exchange->server->options;
     int64_t n = rf_ask_int(ask, RF_FIELD_MAX_COMPLETION_TOKENS);
     n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_MAX_TOKENS);
+    n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_LEGACY_MAX_TOKENS);
     n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_CLAUDE_MAX_TOKENS);
     n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_MAX_OUTPUT_TOKENS);
     n = n > 0 ? n : rf_ask_int(ask, RF_FIELD_N_PREDICT);
@@ -50,6 +51,9 @@ static bool take_lengths(rf_answer *answer, const rf_ask *ask) {
     int64_t best_of = rf_ask_int(ask, RF_FIELD_BEST_OF);
     answer->n_choices = best_of > 0 ? (uint32_t)best_of : answer->n_wanted;
     answer->echoes = rf_ask_on(ask, RF_FIELD_ECHO);
+    if (rf_ask_given(ask, RF_FIELD_LEGACY_MAX_TOKENS) &&
+        rf_ask_int(ask, RF_FIELD_LEGACY_MAX_TOKENS) == 0)
+        answer->n_new = 0;
     answer->returns_ids = rf_ask_on(ask, RF_FIELD_RETURN_TOKENS);
     answer->times_tokens = rf_ask_on(ask, RF_FIELD_TIMINGS_PER_TOKEN);
     answer->priority = (int32_t)rf_ask_int(ask, RF_FIELD_PRIORITY);
@@ -75,9 +79,9 @@ static bool check_sense(const rf_answer *answer, rf_refusal *refusal) {
             "best_of: found %u in a stream, which cannot wait for the best: expected n, "
             "which is %u",
             answer->n_choices, answer->n_wanted);
-    if (answer->echoes && answer->sampling.logprobs)
-        return rf_refuse(refusal, RF_REFUSE_UNSUPPORTED, "logprobs",
-                         "logprobs: those of an echoed prompt are not computed");
+    if (answer->n_new == 0 && !answer->echoes)
+        return rf_refuse(refusal, RF_REFUSE_VALUE, "max_tokens",
+                         "max_tokens: found 0, expected at least 1, or echo beside it");
     return true;
 }
 
@@ -127,7 +131,8 @@ bool rf_answer_create(rf_exchange *exchange, const rf_answer_form *form, const r
         return false;
     if (answer->n_choices > answer->n_wanted && answer->sampling.params.n_probs == 0)
         answer->sampling.params.n_probs = 1; /* to compare them by */
-    answer->n_prompts = n_prompts;           /* from here on the parts are there to be freed */
+    answer->scores = answer->echoes && answer->sampling.logprobs;
+    answer->n_prompts = n_prompts; /* from here on the parts are there to be freed */
     return make_parts(answer, refusal);
 }
 
@@ -238,6 +243,10 @@ static void take_token(rf_answer *answer, rf_answer_prompt *prompt, const rf_eve
     const rf_tokenizer *tokenizer = answer->exchange->server->options.tokenizer;
     if (choice->end != RF_CHOICE_OPEN)
         return;
+    if (answer->n_new == 0) { /* the engine makes one at least */
+        close_choice(answer, prompt, choice, RF_CHOICE_LENGTH);
+        return;
+    }
     choice->n_tokens++;
     choice->logprob_sum += (double)event->logprob;
     count_time(answer, choice, rf_clock_ns());
@@ -266,8 +275,19 @@ static void keep_vector(rf_answer *answer, rf_answer_prompt *prompt, const float
         (void)no_memory(&answer->failure);
 }
 
+static void take_scores(rf_answer *answer, rf_answer_prompt *prompt, const rf_event *event) {
+    prompt->scored = true;
+    for (uint32_t i = 0; i < answer->n_choices; i++) {
+        rf_choice *choice = choice_of(answer, prompt, i);
+        rf_answer_json_scores(answer, prompt, choice, event->scores);
+        if (answer->n_new == 0)
+            close_choice(answer, prompt, choice, RF_CHOICE_LENGTH);
+    }
+}
+
 static void take_finish(rf_answer *answer, rf_answer_prompt *prompt, const rf_event *event) {
-    prompt->n_cached = event->n_cached;
+    if (!prompt->scored) /* by the first of its requests */
+        prompt->n_cached = event->n_cached;
     if (event->status != RF_OK || event->finish == RF_FINISH_FAILED) {
         rf_error err = {0};
         (void)rf_fail(&err, event->status, "%s",
@@ -278,8 +298,11 @@ static void take_finish(rf_answer *answer, rf_answer_prompt *prompt, const rf_ev
             (void)rf_refuse_status(&answer->failure, NULL, &err);
         return;
     }
-    prompt->began_ns = event->began_ns;
-    if (event->embedding)
+    if (prompt->began_ns == 0)
+        prompt->began_ns = event->began_ns;
+    if (event->scores)
+        take_scores(answer, prompt, event);
+    else if (event->embedding)
         keep_vector(answer, prompt, event->embedding);
     else if (event->finish == RF_FINISH_STOP || event->finish == RF_FINISH_LENGTH)
         close_choice(answer, prompt, choice_of(answer, prompt, event->choice),

@@ -18,6 +18,7 @@ typedef struct rf_answer_prompt {
     rf_tokens tokens; /* until it is submitted */
     rf_buf echo;      /* its text, where it is echoed */
     size_t n_tokens;
+    bool scored;                         /* its own log-probabilities are there */
     uint64_t id;                         /* the engine's */
     uint64_t began_ns;                   /* the engine's first step for it; 0: none yet */
     uint32_t i_prompt, n_cached, n_open; /* open: choices that go on */
@@ -33,6 +34,7 @@ typedef struct rf_answer {
     const rf_answer_form *form;
     rf_talk talk; /* owned; of forms that talk */
     bool streams, has_begun, include_usage, echoes, keeps_private;
+    bool scores; /* prompts are scored before anything is generated, to be echoed so */
     bool returns_ids, times_tokens; /* llama-server's completion */
     bool writes_base64;             /* embeddings */
     uint32_t n_choices;             /* of each prompt */
@@ -42,7 +44,7 @@ typedef struct rf_answer {
     rf_choice *choices;        /* owned, [n_prompts * n_choices] */
     rf_sampling_ask sampling;
     rf_automaton *constraint; /* owned; what the text may be, or NULL */
-    uint32_t n_new;
+    uint32_t n_new;           /* 0: nothing is generated */
     int32_t priority;
     uint64_t salt;
     char id[48];
@@ -74,6 +76,11 @@ void rf_exchange_serve(rf_exchange *exchange, rf_ask_endpoint endpoint,
 /* Checks the lengths, hands it to the pump. The answer is the pump's afterwards, or, where it was
  * refused, gone: false. */
 bool rf_answer_submit(rf_answer *answer, rf_refusal *refusal);
+
+/* The prompt is to be scored before it is gone on from. */
+static inline bool rf_answer_scores_next(const rf_answer *answer, const rf_answer_prompt *prompt) {
+    return answer->scores && !prompt->scored && prompt->n_tokens > 1;
+}
 
 /* On the pump's thread. True: its prompt needs no more events, though the engine may go on. */
 bool rf_answer_take(rf_answer *answer, rf_answer_prompt *prompt, const rf_event *event);

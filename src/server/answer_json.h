@@ -28,6 +28,9 @@ void rf_chunk_end(rf_answer *answer, rf_choice_end end);
 void rf_chunks_end(rf_answer *answer); /* usage where it is wanted, and [DONE] */
 
 /* Adds a token to the choice's lists. */
+/* Those of the prompt's own tokens, before any other; the first has none. scores: rf_event's. */
+void rf_answer_json_scores(const rf_answer *answer, const rf_answer_prompt *prompt,
+                           rf_choice *choice, const rf_token_logprob *scores);
 void rf_answer_json_logprob(const rf_answer *answer, rf_choice *choice, const rf_event *event);
 /* The lists as the value of "logprobs"; clears: they were sent. */
 void rf_logprobs_write(const rf_answer *answer, const rf_choice *choice, rf_buf *out);

@@ -1,5 +1,6 @@
 /* Log-probabilities in both of OpenAI's shapes. */
 #include <math.h>
+#include <string.h>
 
 #include "base/utf8.h"
 #include "chat/messages.h"
@@ -91,6 +92,33 @@ static void add_legacy(const rf_answer *answer, rf_choice *choice, const rf_even
         write_number(tops, event->top[i].logprob);
     }
     rf_buf_put(tops, '}');
+}
+
+/* The first token of a prompt follows nothing. Where it is the tokenizer's own it has no text. */
+static void add_first(const rf_answer *answer, rf_choice *choice, int32_t token) {
+    const rf_tokenizer *tokenizer = answer->exchange->server->options.tokenizer;
+    rf_str piece = piece_of(answer, token);
+    write_token(piece, &choice->logprobs[RF_LOGPROB_TOKENS]);
+    rf_buf_text(&choice->logprobs[RF_LOGPROB_VALUES], "null");
+    rf_buf_text(&choice->logprobs[RF_LOGPROB_TOPS], "null");
+    rf_buf_put(&choice->logprobs[RF_LOGPROB_OFFSETS], '0');
+    if (token != rf_tokenizer_roles(tokenizer)->bos)
+        choice->n_characters += n_characters(piece);
+}
+
+void rf_answer_json_scores(const rf_answer *answer, const rf_answer_prompt *prompt,
+                           rf_choice *choice, const rf_token_logprob *scores) {
+    static _Thread_local rf_event event;
+    uint32_t n_top = answer->sampling.n_top;
+    add_first(answer, choice, prompt->tokens.ids[0]);
+    for (size_t i = 1; i < prompt->n_tokens; i++) {
+        const rf_token_logprob *row = &scores[(i - 1) * (1 + n_top)];
+        event.token = row->token;
+        event.logprob = row->logprob;
+        event.n_top = n_top;
+        memcpy(event.top, row + 1, n_top * sizeof *row);
+        add_legacy(answer, choice, &event);
+    }
 }
 
 void rf_answer_json_logprob(const rf_answer *answer, rf_choice *choice, const rf_event *event) {

@@ -11,8 +11,18 @@ static void reply_text(rf_exchange *exchange, const char *content_type, const ch
     rf_buf_deinit(&body);
 }
 
-/* The process answers. */
-void rf_ep_livez(rf_exchange *exchange) { reply_text(exchange, "text/plain", "ok\n"); }
+/* The process answers, and its engine does not hang: else whoever watches it starts another. */
+void rf_ep_livez(rf_exchange *exchange) {
+    const struct rf_server *server = exchange->server;
+    rf_refusal refusal = {0};
+    if (!rf_server_is_hung(server)) {
+        reply_text(exchange, "text/plain", "ok\n");
+        return;
+    }
+    (void)rf_refuse(&refusal, RF_REFUSE_HUNG, NULL, "the engine's step has taken longer than %u s",
+                    server->options.hang_s);
+    rf_exchange_refuse(exchange, &refusal);
+}
 
 /* False: the server takes no more requests, and the exchange was told. */
 static bool check_ready(rf_exchange *exchange) {

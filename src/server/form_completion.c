@@ -21,7 +21,7 @@ static void begin_choice(rf_answer *answer, rf_choice *choice) {
     rf_chunk_begin(answer, choice);
     rf_buf_text(&answer->sent, "\"text\":");
     rf_json_append_string(&answer->sent, rf_buf_view(&prompt_of(choice)->echo));
-    rf_buf_text(&answer->sent, ",\"logprobs\":null");
+    rf_chunk_logprobs(answer, choice);
     rf_chunk_end(answer, RF_CHOICE_OPEN);
 }
 

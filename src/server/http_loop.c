@@ -111,6 +111,7 @@ static void check_times(rf_connection *connection, uint64_t now_ns) {
 
 static void tick(rf_loop *loop) {
     uint64_t now_ns = rf_clock_ns();
+    rf_server_watch(loop->server, now_ns);
     for (rf_connection *c = loop->connections; c; c = c->next)
         check_times(c, now_ns);
     if (atomic_exchange(&loop->drains, false)) {

@@ -102,13 +102,19 @@ static rf_status submit_prompt(rf_pump *pump, rf_answer *answer, size_t i, rf_er
     size_t n_eog;
     const int32_t *eog = rf_tokenizer_eog(tokenizer, &n_eog);
     uint32_t room = pump->server->options.n_ctx - (uint32_t)prompt->n_tokens;
+    bool scores = rf_answer_scores_next(answer, prompt);
     rf_request request = {
-        .kind = answer->form->embeds ? RF_REQUEST_EMBED : RF_REQUEST_GENERATE,
+        .kind = answer->form->embeds ? RF_REQUEST_EMBED
+                : scores             ? RF_REQUEST_SCORE
+                                     : RF_REQUEST_GENERATE,
         .tokens = prompt->tokens.ids,
         .n_tokens = (uint32_t)prompt->n_tokens,
         /* More than fits is as much as fits: it ends with "length". */
-        .n_new = answer->n_new <= room ? answer->n_new : RF_NEW_TOKENS_MAX,
-        .n_choices = answer->n_choices,
+        .n_new = answer->n_new == 0      ? 1
+                 : answer->n_new <= room ? answer->n_new
+                                         : RF_NEW_TOKENS_MAX,
+        .n_choices = scores ? 1 : answer->n_choices,
+        .n_top = answer->sampling.n_top,
         .params = &answer->sampling.params,
         .priority = answer->priority,
         .salt = answer->salt,
@@ -121,9 +127,9 @@ static rf_status submit_prompt(rf_pump *pump, rf_answer *answer, size_t i, rf_er
         .n_stop = answer->sampling.ignore_eos ? 0 : (uint32_t)n_eog,
     };
     RF_TRY(rf_engine_submit(pump->server->options.engine, &request, &prompt->id, err));
-    rf_tokens_deinit(&prompt->tokens);
+    if (!scores)
+        rf_tokens_deinit(&prompt->tokens);
     insert(pump, prompt);
-    answer->n_submitted++;
     return RF_OK;
 }
 
@@ -137,8 +143,17 @@ static rf_status submit_more(rf_pump *pump, rf_answer *answer, rf_error *err) {
             break; /* the end of one that is there brings it here again */
         if (status != RF_OK)
             return status;
+        answer->n_submitted++;
     }
     return RF_OK;
+}
+
+/* What follows the last event of one of its prompts: the prompt itself, which was scored, or others
+ * that had no room. */
+static rf_status go_on(rf_pump *pump, rf_answer *answer, rf_answer_prompt *prompt, rf_error *err) {
+    if (prompt->scored && prompt->tokens.n > 0 && prompt->n_open > 0)
+        RF_TRY(submit_prompt(pump, answer, prompt->i_prompt, err));
+    return submit_more(pump, answer, err);
 }
 
 rf_status rf_pump_submit(rf_pump *pump, rf_answer *answer, rf_error *err) {
@@ -203,7 +218,7 @@ static void take(rf_pump *pump, const rf_event *event) {
         cancel_prompt(pump, prompt);
     rf_error err = {0};
     if (last && !answer->abandoned && answer->failure.kind == RF_REFUSE_NOTHING &&
-        submit_more(pump, answer, &err) != RF_OK)
+        go_on(pump, answer, prompt, &err) != RF_OK)
         (void)rf_refuse(&answer->failure,
                         err.code == RF_ERR_LIMIT ? RF_REFUSE_BUSY : RF_REFUSE_FAILED, NULL,
                         "the queue is full: %s", err.text);

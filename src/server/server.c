@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/rng.h"
 #include "server/http_loop.h"
@@ -104,6 +105,23 @@ void rf_server_set_keys(rf_server *server, const rf_api_keys *keys) {
     server->keys = keys;
     pthread_mutex_unlock(&server->keys_lock);
 }
+
+void rf_server_watch(struct rf_server *server, uint64_t now_ns) {
+    uint64_t n_steps = rf_engine_get_counters(server->options.engine).sched.n_steps;
+    bool was = atomic_load(&server->hung);
+    if (n_steps != server->n_steps_seen || atomic_load(&server->n_in_engine) == 0) {
+        server->n_steps_seen = n_steps;
+        server->progress_ns = now_ns;
+    }
+    bool is = now_ns - server->progress_ns > (uint64_t)server->options.hang_s * 1000000000;
+    atomic_store(&server->hung, is);
+    if (is != was)
+        rf_log(is ? RF_LOG_ERROR : RF_LOG_WARN, "server",
+               is ? "the engine's step has taken longer than %u s" : "the engine goes on",
+               server->options.hang_s);
+}
+
+bool rf_server_is_hung(const rf_server *server) { return atomic_load(&server->hung); }
 
 void rf_server_drain(rf_server *server) {
     atomic_store(&server->draining, true);

@@ -40,6 +40,7 @@ typedef struct rf_server_options {
     uint32_t max_connections;
     uint32_t n_workers;
     uint32_t ping_s, timeout_s;
+    uint32_t hang_s; /* a step that takes longer counts as hung */
     /* A line of JSON for each request that has ended, on the loop's thread; or NULL. Never what was
      * asked or answered, nor a key. */
     void (*on_request)(void *user, const char *json);
@@ -56,6 +57,9 @@ const char *rf_server_address(const rf_server *server, size_t i);
 /* From now on these are the keys; those before are not looked at any more. Borrowed until the next
  * call or destroy. */
 void rf_server_set_keys(rf_server *server, const rf_api_keys *keys);
+
+/* Requests are in the engine and no step has ended for longer than hang_s. Any thread. */
+bool rf_server_is_hung(const rf_server *server);
 
 /* Takes no more connections and requests; what is in work goes on. */
 void rf_server_drain(rf_server *server);

@@ -22,7 +22,8 @@ struct rf_server {
     atomic_uint n_open;      /* exchanges from their head to their last byte */
     atomic_uint n_in_engine; /* prompts */
     atomic_uint n_connections;
-    atomic_bool draining;
+    atomic_bool draining, hung;
+    uint64_t n_steps_seen, progress_ns; /* the loop's: when the engine's steps were counted last */
     /* How the model writes calls and reasoning, by its chat template; control tokens that this
      * needs, as bits: for both, for reasoning alone (owned). */
     const rf_call_syntax *syntax;
@@ -34,6 +35,9 @@ struct rf_server {
     int64_t started_s;       /* since 1970 */
     char fingerprint[32];
 };
+
+/* Looks whether the engine goes on; now and then, on the loop's thread. */
+void rf_server_watch(struct rf_server *server, uint64_t now_ns);
 
 /* A name of its own for a request, a call or an answer: prefix and 24 hexadecimal digits. */
 void rf_server_make_id(const char *prefix, char *out, size_t n);

@@ -170,6 +170,43 @@ def test_best_of(client):
     assert [c.text for c in plain.choices] == [c.text for c in best.choices] and plain.choices[0].logprobs is None
 
 
+def test_echo_with_logprobs(server):
+    """What lm-eval asks: the prompt's own log-probabilities, with nothing generated, or with some tokens behind them."""
+    client = server.client()
+    ids = server.post("/tokenize", {"content": "Hello world, and more"}).json["tokens"]
+    scored = client.completions.create(model="m", prompt=ids, max_tokens=0, temperature=0, echo=True, logprobs=2)
+    choice = scored.choices[0]
+    lists = choice.logprobs
+    assert scored.usage.completion_tokens == 0 and scored.usage.prompt_tokens == len(ids)
+    assert choice.text == "Hello world, and more" == "".join(lists.tokens) and choice.finish_reason == "length"
+    assert len(lists.tokens) == len(lists.token_logprobs) == len(lists.top_logprobs) == len(lists.text_offset) == len(ids)
+    assert (lists.token_logprobs[0], lists.top_logprobs[0]) == (None, None)
+    for i in range(1, len(ids)):  # each as the same token after the same text is scored when it is generated
+        one = client.completions.create(model="m", prompt=ids[:i], max_tokens=1, temperature=0, logprobs=2,
+                                        logit_bias={str(ids[i]): 100} if i % 2 else {}).choices[0].logprobs
+        assert one.top_logprobs[0].keys() == lists.top_logprobs[i].keys() or i % 2
+        assert max(lists.top_logprobs[i].values()) >= lists.token_logprobs[i] <= 0
+        assert lists.text_offset[i] == len("".join(lists.tokens[:i]))
+    both = client.completions.create(model="m", prompt=ids, max_tokens=3, temperature=0, echo=True, logprobs=2, n=2,
+                                     extra_body={"ignore_eos": True})
+    after = client.completions.create(model="m", prompt=ids, max_tokens=3, temperature=0, logprobs=2,
+                                      extra_body={"ignore_eos": True}).choices[0]
+    for choice in both.choices:
+        assert choice.logprobs.token_logprobs == lists.token_logprobs + after.logprobs.token_logprobs
+        assert choice.text == "Hello world, and more" + after.text
+    streamed = list(client.completions.create(model="m", prompt=ids, max_tokens=3, temperature=0, echo=True, logprobs=2,
+                                              stream=True, extra_body={"ignore_eos": True}))
+    assert sum((c.choices[0].logprobs.token_logprobs for c in streamed), []) == both.choices[0].logprobs.token_logprobs
+    assert "".join(c.choices[0].text for c in streamed) == both.choices[0].text
+    lone = client.completions.create(model="m", prompt=ids[:1], max_tokens=0, echo=True, logprobs=1)
+    assert (lone.choices[0].text, lone.usage.completion_tokens) == (lists.tokens[0], 0)
+    plain = client.completions.create(model="m", prompt=["a", "b"], max_tokens=0, echo=True)
+    assert [c.text for c in plain.choices] == ["a", "b"]
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.completions.create(model="m", prompt="a", max_tokens=0)
+    assert refused.value.param == "max_tokens"
+
+
 def test_logit_bias(client):
     lists = client.completions.create(model="m", prompt="Hi", max_tokens=4, temperature=0, logit_bias={"20": 100},
                                       logprobs=1)

@@ -189,6 +189,64 @@ def test_ready_is_told_to_the_service_manager(start, tmp_path):
         assert server.process.wait(10) == 0
 
 
+def test_a_step_that_hangs_is_told(start, tmp_path):
+    """While a step hangs, systemd hears nothing and /livez is 503; it ends, and all is well."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        server = start("--null-step-us", 3500000, "--hang-timeout", 1,
+                       env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"})
+        asked = threading.Thread(target=server.post, args=("/v1/completions", {"prompt": "a", "max_tokens": 1}))
+        asked.start()
+        end = time.monotonic() + 3
+        while (reply := server.get("/livez")).status == 200:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert (reply.status, reply.json["error"]["code"]) == (503, "engine_hung")
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while manager.recv(100):
+                pass
+        time.sleep(0.5)
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
+        asked.join(10)
+        end = time.monotonic() + 3
+        while server.get("/livez").status != 200:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        manager.settimeout(10)
+        assert manager.recv(100) == b"WATCHDOG=1"
+
+
+def test_steps_that_fail(start):
+    """Whose step fails gets an error, the others their whole answers; the server goes on and keeps no block."""
+    server = start("--null-fail-every", 40, "--null-step-us", 200, "--max-seqs", 4)
+    found = []
+
+    def ask(i):
+        reply = server.post("/v1/completions", {"prompt": f"a {i}", "max_tokens": 20, "ignore_eos": True,
+                                                "temperature": 0, "stream": i % 2 == 0})
+        found.append((i, reply))
+
+    for _ in range(3):
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(24)]
+        [t.start() for t in threads]
+        [t.join(30) for t in threads]
+    assert len(found) == 72
+    failed, whole = 0, {}
+    for i, reply in found:
+        last = reply.events[-1] if b"data: " in reply.body else reply.json
+        if "error" in last:
+            failed += 1
+            assert "asked to fail" in last["error"]["message"] and reply.status == (200 if b"data: " in reply.body else 500)
+        elif i % 2:
+            assert whole.setdefault(i, last["choices"][0]["text"]) == last["choices"][0]["text"]
+    assert 0 < failed < 72 and len(whole) > 4
+    server.until("rocmforge:num_requests_in_engine", 0)
+    assert server.metric("rocmforge:kv_blocks_used") == 0 and server.get("/livez").status == 200
+
+
 def test_silent_streams_are_kept_alive(start):
     server = start("--sse-ping-interval", 1, "--null-step-us", 1200000)
     reply = server.post("/v1/completions", {"prompt": "a", "max_tokens": 2, "stream": True, "ignore_eos": True})
