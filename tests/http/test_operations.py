@@ -3,6 +3,8 @@ import json
 import re
 import time
 
+from conftest import ROOT
+
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -64,3 +66,22 @@ def test_metrics_are_well_formed(start):
     assert values["rocmforge:kv_blocks", None] > values["rocmforge:kv_blocks_used", None] == 0
     assert values["rocmforge:process_resident_memory_bytes", None] > 1e6 and values["rocmforge:http_connections", None] >= 1
     assert values["rocmforge:http_responses_total", '{status="400"}'] == 1
+
+
+def test_the_dashboard_shows_what_is_served(server):
+    """Every name in docs/grafana.json is a metric, and every metric stands in it."""
+    server.client().completions.create(model="m", prompt="a", max_tokens=2)
+    served = dict(line.split()[2:4] for line in server.get("/metrics").body.decode().splitlines()
+                  if line.startswith("# TYPE "))
+    board = json.loads((ROOT / "docs" / "grafana.json").read_text())
+    shown = set()
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            for name, before in ((m[2], m[1]) for m in re.finditer(r"(\w*\()?(rocmforge:\w+)", target["expr"])):
+                family = re.sub(r"_bucket$", "", name)
+                assert family in served, (panel["title"], name)
+                assert (served[family] == "gauge") != (before == "rate("), (panel["title"], name)
+                assert (served[family] == "histogram") == name.endswith("_bucket")
+                shown.add(family)
+            assert target["expr"].count("(") == target["expr"].count(")")
+    assert shown == set(served)
