@@ -364,11 +364,12 @@ void rf_answer_finish(rf_answer *answer) {
                         (double)(rf_clock_ns() - exchange->begun_ns) / 1e9);
     give_account(answer);
     rf_answer_choose_best(answer);
-    if (answer->failure.kind != RF_REFUSE_NOTHING) {
+    bool failed = answer->failure.kind != RF_REFUSE_NOTHING;
+    if (failed && !(answer->has_begun && answer->form->fail)) {
         rf_exchange_refuse(exchange, &answer->failure);
     } else if (answer->streams) {
         rf_buf_clear(&answer->sent);
-        answer->form->end(answer);
+        (failed ? answer->form->fail : answer->form->end)(answer);
         (void)rf_exchange_stream(exchange, rf_buf_view(&answer->sent), false);
         rf_exchange_end(exchange);
     } else {

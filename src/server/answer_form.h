@@ -27,6 +27,8 @@ typedef struct rf_answer_form {
                  rf_str text);
     void (*finish)(struct rf_answer *answer, struct rf_choice *choice);
     void (*end)(struct rf_answer *answer);
+    /* A stream that has begun ends with answer->failure; NULL: as any other error. */
+    void (*fail)(struct rf_answer *answer);
     /* Not streamed: the whole body, from the choices' items. */
     void (*whole)(const struct rf_answer *answer, rf_buf *out);
 } rf_answer_form;

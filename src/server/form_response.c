@@ -114,15 +114,27 @@ static void write_usage(const rf_answer *answer, rf_buf *out) {
 
 static void write_response(const rf_answer *answer, bool ended, rf_buf *out) {
     const rf_choice *choice = &answer->choices[0];
-    bool cut = ended && choice->end == RF_CHOICE_LENGTH;
+    const rf_refusal *failure = &answer->failure;
+    bool failed = failure->kind != RF_REFUSE_NOTHING;
+    bool cut = ended && !failed && choice->end == RF_CHOICE_LENGTH;
     rf_buf_printf(out,
                   "{\"id\":\"%s\",\"object\":\"response\",\"created_at\":%lld,\"status\":\"%s\","
-                  "\"error\":null,\"incomplete_details\":%s,\"model\":",
+                  "\"incomplete_details\":%s,\"error\":",
                   answer->id, (long long)answer->created_s,
-                  !ended ? "in_progress"
-                  : cut  ? "incomplete"
-                         : "completed",
+                  failed   ? "failed"
+                  : !ended ? "in_progress"
+                  : cut    ? "incomplete"
+                           : "completed",
                   cut ? "{\"reason\":\"max_output_tokens\"}" : "null");
+    if (failed) {
+        rf_buf_printf(out, "{\"code\":\"%s\",\"message\":",
+                      failure->kind == RF_REFUSE_BUSY ? "rate_limit_exceeded" : "server_error");
+        rf_json_append_string(out, rf_str_of(failure->error.text));
+        rf_buf_put(out, '}');
+    } else {
+        rf_buf_text(out, "null");
+    }
+    rf_buf_text(out, ",\"model\":");
     rf_json_append_string(out, rf_str_of(answer->exchange->server->options.model_name));
     rf_buf_text(out, ",\"output\":[");
     for (size_t i = 0; ended && i < choice->n_items; i++) {
@@ -248,6 +260,9 @@ static void end(rf_answer *answer) {
     response_event(answer, cut ? "response.incomplete" : "response.completed", true);
 }
 
+/* Agents wait for this one, and try again. */
+static void fail(rf_answer *answer) { response_event(answer, "response.failed", true); }
+
 static void whole(const rf_answer *answer, rf_buf *out) { write_response(answer, true, out); }
 
 const rf_answer_form rf_form_response = {
@@ -260,5 +275,6 @@ const rf_answer_form rf_form_response = {
     .part = part,
     .finish = finish,
     .end = end,
+    .fail = fail,
     .whole = whole,
 };

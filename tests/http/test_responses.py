@@ -137,3 +137,16 @@ def test_what_is_wrong(server, body, field):
 
 def test_a_search_of_the_server_is_left_out(server):
     assert create(server.client(), "x", tools=[{"type": "web_search"}]).output_text == "x"
+
+
+def test_a_stream_that_fails(start):
+    """It ends with response.failed, which tells why; what came before stays."""
+    server = start("--null-fail-every", 6)
+    events = list(server.client().responses.create(model="m", input="a", max_output_tokens=40, stream=True,
+                                                   extra_body={"ignore_eos": True}))
+    assert [e.sequence_number for e in events] == list(range(len(events)))
+    last = events[-1]
+    assert (last.type, last.response.status, last.response.error.code) == ("response.failed", "failed", "server_error")
+    assert "asked to fail" in last.response.error.message
+    assert sum(e.type == "response.output_text.delta" for e in events) >= 3
+    assert server.client().responses.create(model="m", input="a", max_output_tokens=2).status == "incomplete"
