@@ -161,13 +161,14 @@ MODEL ?= smollm2-135m
 PROMPT ?= $(if $(filter gemma3-270m,$(MODEL)),The three primary colours are,Why is the sky blue? Answer in two sentences.)
 SUBMAKE = $(MAKE) -s --no-print-directory -j$(JOBS)
 
-.PHONY: help demo serve-demo test check format clean lib install uninstall
+.PHONY: help demo serve-demo test soak check format clean lib install uninstall
 help:
 	@echo 'make            build build/release/rocmforge'
 	@echo 'make demo       install what is missing, build, fetch a small model, answer a prompt'
 	@echo '                  MODEL=gemma3-270m  another model      PROMPT="…"  your own question'
 	@echo 'make serve-demo serve that model on port 8080'
 	@echo 'make test       the whole test suite (installs what it needs)'
+	@echo 'make soak       the server overloaded, 100,000 mixed requests, idle connections; some minutes'
 	@echo 'make check      the style checks alone       make format   let clang-format write the files'
 	@echo 'make fuzz       libFuzzer on every target, FUZZ_SECONDS each (default 60)'
 	@echo 'make lib        shared and static library in build/release/lib'
@@ -199,6 +200,9 @@ test:
 	@tools/fetch-model smollm2-135m && tools/fetch-model gemma3-270m
 	@tools/test-venv >/dev/null
 	@tools/run-tests
+
+soak: all
+	@bench/soak
 
 check:
 	@set -e; for check in tools/check-*; do $$check; done
