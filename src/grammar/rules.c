@@ -23,6 +23,9 @@ void rf_rules_destroy(rf_rules *rules) {
     rf_free(rules->ranges);
     rf_free(rules->items);
     rf_free(rules->rules);
+    for (uint32_t i = 0; i < rules->n_automata; i++)
+        rf_free(rules->automata[i]);
+    rf_free(rules->automata);
     rf_free(rules);
 }
 
@@ -53,7 +56,7 @@ static void *reserve(rf_rules *rules, void *list, uint32_t used, uint32_t *room,
     return grown;
 }
 
-static rf_expr add(rf_rules *rules, expr_node node) {
+rf_expr rf_rules_add(rf_rules *rules, expr_node node) {
     if (rules->n_nodes == RF_RULES_MAX_EXPRS)
         fail(rules, RF_ERR_LIMIT, "the grammar has too many parts");
     expr_node *nodes =
@@ -65,9 +68,13 @@ static rf_expr add(rf_rules *rules, expr_node node) {
     return rules->n_nodes++;
 }
 
-rf_expr rf_rules_empty(rf_rules *rules) { return add(rules, (expr_node){.kind = EXPR_EMPTY}); }
+rf_expr rf_rules_empty(rf_rules *rules) {
+    return rf_rules_add(rules, (expr_node){.kind = EXPR_EMPTY});
+}
 
-rf_expr rf_rules_never(rf_rules *rules) { return add(rules, (expr_node){.kind = EXPR_NEVER}); }
+rf_expr rf_rules_never(rf_rules *rules) {
+    return rf_rules_add(rules, (expr_node){.kind = EXPR_NEVER});
+}
 
 rf_expr rf_rules_text(rf_rules *rules, rf_str text) {
     if (text.len == 0)
@@ -78,9 +85,9 @@ rf_expr rf_rules_text(rf_rules *rules, rf_str text) {
     rules->bytes = bytes;
     memcpy(bytes + rules->n_bytes, text.ptr, text.len);
     rules->n_bytes += (uint32_t)text.len;
-    return add(rules, (expr_node){.kind = EXPR_TEXT,
-                                  .first = rules->n_bytes - (uint32_t)text.len,
-                                  .n = (uint32_t)text.len});
+    return rf_rules_add(rules, (expr_node){.kind = EXPR_TEXT,
+                                           .first = rules->n_bytes - (uint32_t)text.len,
+                                           .n = (uint32_t)text.len});
 }
 
 rf_expr rf_rules_class(rf_rules *rules, const rf_char_range *given, size_t n) {
@@ -94,7 +101,7 @@ rf_expr rf_rules_class(rf_rules *rules, const rf_char_range *given, size_t n) {
     if (n > 0)
         memcpy(ranges + rules->n_ranges, given, n * sizeof *ranges);
     rules->n_ranges += (uint32_t)n;
-    return add(
+    return rf_rules_add(
         rules,
         (expr_node){.kind = EXPR_CLASS, .first = rules->n_ranges - (uint32_t)n, .n = (uint32_t)n});
 }
@@ -110,11 +117,11 @@ static rf_expr add_list(rf_rules *rules, expr_kind kind, const rf_expr *exprs, s
     rules->items = items;
     memcpy(items + rules->n_items, exprs, n * sizeof *items);
     rules->n_items += (uint32_t)n;
-    return add(rules, (expr_node){.kind = kind,
-                                  .first = rules->n_items - (uint32_t)n,
-                                  .n = (uint32_t)n,
-                                  .least = 1,
-                                  .most = 1});
+    return rf_rules_add(rules, (expr_node){.kind = kind,
+                                           .first = rules->n_items - (uint32_t)n,
+                                           .n = (uint32_t)n,
+                                           .least = 1,
+                                           .most = 1});
 }
 
 rf_expr rf_rules_seq(rf_rules *rules, const rf_expr *exprs, size_t n) {
@@ -163,5 +170,5 @@ void rf_rules_define(rf_rules *rules, rf_rule rule, rf_expr expr) {
 }
 
 rf_expr rf_rules_call(rf_rules *rules, rf_rule rule) {
-    return add(rules, (expr_node){.kind = EXPR_CALL, .first = rule});
+    return rf_rules_add(rules, (expr_node){.kind = EXPR_CALL, .first = rule});
 }

@@ -51,6 +51,11 @@ static inline rf_expr rf_rules_optional(rf_rules *rules, rf_expr expr) {
  * inside of a JSON string, escapes included. Fails with what is wrong with the pattern. */
 RF_NODISCARD rf_status rf_rules_regex(rf_rules *rules, rf_str pattern, bool in_json, rf_expr *out,
                                       rf_error *err);
+/* The texts that fit both, neither of which nests; an automaton without calls, which is the rules'
+ * from then on. RF_ERR_LIMIT, RF_ERR_INVALID where one of them fits nothing. */
+RF_NODISCARD rf_status rf_rules_both(rf_rules *rules, rf_expr a, rf_expr b, rf_expr *out,
+                                     rf_error *err);
+rf_expr rf_rules_automaton(rf_rules *rules, rf_automaton *automaton);
 /* One of the characters as it is written inside a JSON string. */
 rf_expr rf_rules_json_class(rf_rules *rules, const rf_char_range *ranges, size_t n);
 

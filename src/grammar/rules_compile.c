@@ -37,6 +37,8 @@ static uint32_t own_size(const rf_rules *rules, const survey *s, const expr_node
         return node->n;
     if (node->kind == EXPR_CLASS)
         return 4 * node->n;
+    if (node->kind == EXPR_AUTOMATON)
+        return 4 * rules->automata[node->first]->n_states;
     if (node->kind == EXPR_CALL)
         return rules->rules[node->first].inlined ? s->sizes[rules->rules[node->first].expr] : 1;
     for (uint32_t i = 0; i < n_children(node); i++)
@@ -219,6 +221,37 @@ static void build_call(builder *b, const expr_node *node, int32_t in, int32_t ou
     lead(b, in, rf_nfa_add(&b->nfa, (rf_nfa_state){RF_NFA_CALL, 0, 0, out, rule->start}));
 }
 
+/* The bytes that lead from one state to others, as ranges. */
+static int32_t build_edges(builder *b, const rf_automaton *a, uint32_t state, int32_t first) {
+    int32_t all = -1;
+    for (int low = 0, high; low < 256; low = high + 1) {
+        uint32_t to = rf_automaton_step(a, state, (uint8_t)low);
+        for (high = low; high < 255 && rf_automaton_step(a, state, (uint8_t)(high + 1)) == to;)
+            high++;
+        if (to == RF_AUTOMATON_DEAD)
+            continue;
+        rf_nfa_state way = {RF_NFA_BYTES, (uint8_t)low, (uint8_t)high, first + (int32_t)to, -1};
+        int32_t edge = rf_nfa_add(&b->nfa, way);
+        all = all < 0 ? edge : rf_nfa_add(&b->nfa, (rf_nfa_state){RF_NFA_SPLIT, 0, 0, edge, all});
+    }
+    return all;
+}
+
+static void build_automaton(builder *b, const expr_node *node, int32_t in, int32_t out) {
+    const rf_automaton *a = b->rules->automata[node->first];
+    int32_t first = b->nfa.n;
+    for (uint32_t s = 0; s < a->n_states; s++) /* state 0 is never led to */
+        (void)fresh(b);
+    for (uint32_t s = 1; s < a->n_states && !b->nfa.no_memory && !b->nfa.too_many; s++) {
+        int32_t edges = build_edges(b, a, s, first);
+        if (edges >= 0)
+            lead(b, first + (int32_t)s, edges);
+        if (rf_automaton_may_end(a, s))
+            lead(b, first + (int32_t)s, out);
+    }
+    lead(b, in, first + RF_AUTOMATON_START);
+}
+
 static void build(builder *b, task t) {
     const expr_node *node = &b->rules->nodes[t.expr];
     switch (node->kind) {
@@ -230,6 +263,7 @@ static void build(builder *b, task t) {
     case EXPR_ANY: build_list(b, node, t.in, t.out); return;
     case EXPR_REPEAT: build_repeat(b, node, t.in, t.out); return;
     case EXPR_CALL: build_call(b, node, t.in, t.out); return;
+    case EXPR_AUTOMATON: build_automaton(b, node, t.in, t.out); return;
     }
 }
 

@@ -7,12 +7,13 @@
 typedef enum expr_kind {
     EXPR_NEVER,
     EXPR_EMPTY,
-    EXPR_TEXT,   /* bytes[first] … of n */
-    EXPR_CLASS,  /* ranges[first] … of n */
-    EXPR_SEQ,    /* items[first] … of n */
-    EXPR_ANY,    /* likewise */
-    EXPR_REPEAT, /* items[first], least … most times */
-    EXPR_CALL    /* rule `first` */
+    EXPR_TEXT,     /* bytes[first] … of n */
+    EXPR_CLASS,    /* ranges[first] … of n */
+    EXPR_SEQ,      /* items[first] … of n */
+    EXPR_ANY,      /* likewise */
+    EXPR_REPEAT,   /* items[first], least … most times */
+    EXPR_CALL,     /* rule `first` */
+    EXPR_AUTOMATON /* automata[first] */
 } expr_kind;
 
 typedef struct expr_node {
@@ -39,10 +40,15 @@ struct rf_rules {
     rule_node *rules;
     uint32_t n_nodes, n_bytes, n_ranges, n_items, n_rules;
     uint32_t nodes_room, bytes_room, ranges_room, items_room, rules_room;
+    rf_automaton **automata; /* owned, each of them too */
+    uint32_t n_automata;
+    uint64_t both_ns; /* spent in rf_rules_both */
     bool has_json;
     rf_json_rules json;
     rf_status status; /* the first failure */
     rf_error err;
 };
+
+rf_expr rf_rules_add(rf_rules *rules, expr_node node);
 
 #endif

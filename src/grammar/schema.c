@@ -99,7 +99,7 @@ static rf_status find_target(schema_state *s, const char *ref, const json_t **ou
     return rf_schema_refuse(s, "$ref", text);
 }
 
-static bool is_annotation(const char *key) {
+bool rf_schema_is_annotation(const char *key) {
     static const char *const words[] = {
         "title",      "description", "default",         "examples",        "$comment",
         "$schema",    "$id",         "$anchor",         "$defs",           "definitions",
@@ -115,7 +115,7 @@ static bool is_alone(const json_t *schema, const char *keyword) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)schema, key, value) {
-        if (strcmp(key, keyword) != 0 && !is_annotation(key))
+        if (strcmp(key, keyword) != 0 && !rf_schema_is_annotation(key))
             return false;
     }
     return true;
@@ -147,8 +147,6 @@ static rf_status check_keywords(const schema_state *s, const json_t *schema) {
                                           "$dynamicRef",
                                           "$recursiveRef",
                                           "dependentSchemas",
-                                          "propertyNames",
-                                          "patternProperties",
                                           "unevaluatedProperties",
                                           "unevaluatedItems"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
@@ -167,7 +165,7 @@ rf_expr rf_schema_literal(rf_rules *rules, const json_t *value) {
     return e;
 }
 
-static const char *type_of(const json_t *value) {
+const char *rf_schema_type_of(const json_t *value) {
     double real = json_number_value(value);
     if (json_is_number(value))
         return json_is_integer(value) || real == (double)(int64_t)real ? "integer" : "number";
@@ -206,8 +204,8 @@ static rf_status do_values(schema_state *s, const json_t *schema, const json_t *
     json_t *value;
     size_t i, n = 0;
     json_object_foreach((json_t *)(uintptr_t)schema, key, value) {
-        if (!is_annotation(key) && strcmp(key, "enum") != 0 && strcmp(key, "const") != 0 &&
-            strcmp(key, "type") != 0 && strcmp(key, "nullable") != 0)
+        if (!rf_schema_is_annotation(key) && strcmp(key, "enum") != 0 &&
+            strcmp(key, "const") != 0 && strcmp(key, "type") != 0 && strcmp(key, "nullable") != 0)
             return rf_schema_refuse(s, key, "is not supported beside enum or const");
     }
     if (!json_is_array(values) || json_array_size(values) > ENUM_MAX)
@@ -216,7 +214,7 @@ static rf_status do_values(schema_state *s, const json_t *schema, const json_t *
     if (!ways)
         return rf_fail(s->err, RF_ERR_NO_MEMORY, "out of memory for a schema");
     json_array_foreach(values, i, value) {
-        if (rf_schema_allows_type(schema, type_of(value)))
+        if (rf_schema_allows_type(schema, rf_schema_type_of(value)))
             ways[n++] = rf_schema_literal(s->rules, value);
     }
     *out = rf_rules_any(s->rules, ways, n);
@@ -300,14 +298,15 @@ static bool has_any(const json_t *schema, const char *const *words, size_t n) {
 
 /* Without a type, keywords of one kind of value tell it. */
 static const char *guess_type(const json_t *schema) {
-    static const char *const objects[] = {"properties", "required", "additionalProperties",
-                                          "minProperties", "maxProperties"};
+    static const char *const objects[] = {
+        "properties",    "required",      "additionalProperties", "minProperties",
+        "maxProperties", "propertyNames", "patternProperties"};
     static const char *const arrays[] = {"items", "prefixItems", "minItems", "maxItems",
                                          "uniqueItems"};
     static const char *const strings[] = {"pattern", "format", "minLength", "maxLength"};
     static const char *const numbers[] = {"minimum", "maximum", "exclusiveMinimum",
                                           "exclusiveMaximum", "multipleOf"};
-    return has_any(schema, objects, 5)   ? "object"
+    return has_any(schema, objects, 7)   ? "object"
            : has_any(schema, arrays, 5)  ? "array"
            : has_any(schema, strings, 4) ? "string"
            : has_any(schema, numbers, 5) ? "number"

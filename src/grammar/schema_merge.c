@@ -291,7 +291,8 @@ static bool requires(const json_t *schema, const char *name) {
 }
 
 static bool is_closed(const json_t *schema) {
-    return json_is_false(json_object_get(schema, "additionalProperties"));
+    return json_is_false(json_object_get(schema, "additionalProperties")) &&
+           !json_object_get(schema, "patternProperties");
 }
 
 /* A property that tells them apart: constants that differ, or that one must have and the other must

@@ -93,6 +93,19 @@ static rf_expr fraction(rf_rules *r, rf_expr first, int32_t more) {
     return rf_rules_seq(r, parts, 3);
 }
 
+/* From low to high in units of the last decimal, and as much more behind it; written with fewer
+ * digits where those behind would be zeros. */
+static rf_expr fractions(rf_rules *r, uint64_t low, uint64_t high, int32_t decimals, int32_t more) {
+    ways w = {.n = 0};
+    add(&w, fraction(r, span(r, low, high, decimals), more));
+    for (int32_t n = 1; n < decimals; n++) {
+        uint64_t unit = powers[decimals - n], from = (low + unit - 1) / unit, to = high / unit;
+        if (from <= to)
+            add(&w, fraction(r, span(r, from, to, n), 0));
+    }
+    return rf_rules_any(r, w.list, w.n);
+}
+
 /* .000…1 to .999…: any fraction but zeros alone. */
 static rf_expr some_fraction(rf_rules *r) {
     const rf_expr parts[] = {rf_rules_text(r, RF_STR(".")), digits(r, '0', '9', 0, 14),
@@ -109,7 +122,7 @@ static void add_ends(rf_rules *r, ways *w, range m, int32_t decimals) {
         uint64_t low = a_rest + m.above, high = one ? b_rest - (m.below && b_rest > 0) : unit - 1;
         if (low <= high)
             add(w, rf_rules_seq2(r, naturals(r, a, a),
-                                 fraction(r, span(r, low, high, decimals), one ? 0 : 8)));
+                                 fractions(r, low, high, decimals, one ? 0 : 8)));
         if (one)
             return;
     } else if (m.above && !one) {
@@ -118,10 +131,9 @@ static void add_ends(rf_rules *r, ways *w, range m, int32_t decimals) {
     uint64_t low = one && m.above;
     if (b_rest > low) /* less than the bound, whatever follows */
         add(w, rf_rules_seq2(r, naturals(r, b, b),
-                             fraction(r, span(r, low, b_rest - 1, decimals), low ? 0 : 8)));
+                             fractions(r, low, b_rest - 1, decimals, low ? 0 : 8)));
     if (b_rest > 0 && !m.below)
-        add(w,
-            rf_rules_seq2(r, naturals(r, b, b), fraction(r, span(r, b_rest, b_rest, decimals), 0)));
+        add(w, rf_rules_seq2(r, naturals(r, b, b), fractions(r, b_rest, b_rest, decimals, 0)));
 }
 
 /* Whole numbers, whole numbers with any fraction, and what is left at both ends. */
@@ -243,10 +255,8 @@ rf_status rf_schema_number(schema_state *s, const json_t *schema, bool integer, 
     const json_t *multiple = json_object_get(schema, "multipleOf");
     bounds b;
     range m;
-    if (multiple && !(integer && json_number_value(multiple) == 1))
-        return rf_schema_refuse(s, "multipleOf", "is not supported");
     RF_TRY(take_bounds(s, schema, &b));
-    if (!integer && isinf(b.low) && isinf(b.high)) {
+    if (!integer && !multiple && isinf(b.low) && isinf(b.high)) {
         *out = rf_rules_call(r, s->json->number);
         return RF_OK;
     }
@@ -267,5 +277,13 @@ rf_status rf_schema_number(schema_state *s, const json_t *schema, bool integer, 
         sides[n++] = rf_rules_seq2(r, rf_schema_text(s, "-"),
                                    integer ? integers_of(r, m) : decimals_of(r, m, d));
     *out = rf_rules_any(r, sides, n);
-    return RF_OK;
+    if (!multiple || (integer && json_number_value(multiple) == 1))
+        return RF_OK;
+    rf_expr multiples;
+    rf_error why = {0};
+    RF_TRY(rf_schema_multiples(s, multiple, &multiples));
+    if (rf_rules_both(r, *out, multiples, out, &why) == RF_OK)
+        return RF_OK;
+    return rf_fail(s->err, RF_ERR_INVALID, "keyword multipleOf at %s: %.200s", s->now->path,
+                   why.text);
 }

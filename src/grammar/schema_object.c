@@ -135,9 +135,15 @@ static rf_expr pair_of(schema_state *s, rf_expr key, rf_expr value) {
     return rf_rules_seq(s->rules, parts, 5);
 }
 
-static rf_expr comma(schema_state *s) {
+rf_expr rf_schema_comma(schema_state *s) {
     const rf_expr parts[] = {s->json->space, rf_schema_text(s, ","), s->json->space};
     return rf_rules_seq(s->rules, parts, 3);
+}
+
+static rf_expr between(schema_state *s, const char *open, rf_expr inside, const char *close) {
+    const rf_expr parts[] = {rf_schema_text(s, open), s->json->space, inside, s->json->space,
+                             rf_schema_text(s, close)};
+    return rf_rules_seq(s->rules, parts, 5);
 }
 
 static bool is_required(const json_t *schema, const char *name) {
@@ -204,26 +210,73 @@ static rf_status check_counts(schema_state *s, const json_t *schema, const membe
  * their own, and where nothing does. */
 static rf_expr chain(schema_state *s, const member *members, size_t n, rf_expr more) {
     rf_rules *r = s->rules;
-    rf_expr after =
-        more ? rf_rules_repeat(r, rf_rules_seq2(r, comma(s), more), 0, RF_RULES_ANY_NUMBER)
-             : rf_rules_empty(r);
+    rf_expr after = more ? rf_rules_repeat(r, rf_rules_seq2(r, rf_schema_comma(s), more), 0,
+                                           RF_RULES_ANY_NUMBER)
+                         : rf_rules_empty(r);
     rf_expr first = more ? rf_rules_optional(r, rf_rules_seq2(r, more, after)) : rf_rules_empty(r);
     for (size_t i = n; i-- > 0;) {
         rf_rule rest = rf_rules_declare(r, rf_str_of(s->now->path), true);
         rf_rules_define(r, rest, after);
         rf_expr go_on = rf_rules_call(r, rest);
         rf_expr own = rf_rules_seq2(r, members[i].pair, go_on);
-        rf_expr next = rf_rules_seq2(r, comma(s), own);
+        rf_expr next = rf_rules_seq2(r, rf_schema_comma(s), own);
         first = members[i].required ? own : rf_rules_any2(r, own, first);
         after = members[i].required ? next : rf_rules_any2(r, next, go_on);
     }
     return first;
 }
 
+/* Objects of which the properties are told by how they are called: one pattern, or a schema of
+ * texts. Named properties beside it would have to fit it too. */
+static rf_status by_name(schema_state *s, const json_t *schema, rf_expr *out) {
+    json_t *patterns = json_object_get(schema, "patternProperties"), *value = NULL, *string;
+    const json_t *names = json_object_get(schema, "propertyNames");
+    const char *keyword = names ? "propertyNames" : "patternProperties";
+    void *first = json_object_iter(patterns);
+    rf_expr key, fits;
+    if (json_object_size(json_object_get(schema, "properties")) > 0 ||
+        json_array_size(json_object_get(schema, "required")) > 0)
+        return rf_schema_refuse(s, keyword, "is not supported beside properties or required");
+    if (names && patterns)
+        return rf_schema_refuse(s, keyword, "is not supported beside patternProperties");
+    if (!names && (!first || json_object_size(patterns) != 1))
+        return rf_schema_refuse(s, keyword, "is not supported but for one pattern");
+    string = names ? json_copy((json_t *)(uintptr_t)names)
+                   : json_pack("{s:s}", "pattern", json_object_iter_key(first));
+    if (!string || json_array_append_new(s->made, string) != 0)
+        return rf_fail(s->err, RF_ERR_NO_MEMORY, "out of memory for a schema");
+    value = names ? json_object_get(schema, "additionalProperties") : json_object_iter_value(first);
+    const char *word;
+    json_t *one;
+    json_object_foreach(string, word, one) {
+        bool known = strcmp(word, "pattern") == 0 || strcmp(word, "format") == 0 ||
+                     strcmp(word, "minLength") == 0 || strcmp(word, "maxLength") == 0 ||
+                     strcmp(word, "description") == 0 ||
+                     (strcmp(word, "type") == 0 && json_is_string(one) &&
+                      strcmp(json_string_value(one), "string") == 0);
+        if (!known)
+            return rf_schema_refuse(s, keyword, "is not supported but for patterns and lengths");
+    }
+    if (names && !json_is_object(names))
+        return rf_schema_refuse(s, keyword, "is no schema of texts");
+    RF_TRY(rf_schema_string(s, string, &key));
+    if (json_is_false(value))
+        return rf_schema_refuse(s, keyword, "leaves no property");
+    if (value)
+        RF_TRY(rf_schema_part(s, value, keyword, "", &fits));
+    else
+        fits = rf_rules_call(s->rules, s->json->value);
+    *out = pair_of(s, key, fits);
+    return RF_OK;
+}
+
 static rf_status more_of(schema_state *s, const json_t *schema, const json_t *more, rf_expr *out) {
     const json_t *properties = json_object_get(schema, "properties");
     rf_expr value, key;
     *out = 0;
+    if (json_object_size(json_object_get(schema, "patternProperties")) > 0 ||
+        json_object_get(schema, "propertyNames"))
+        return by_name(s, schema, out);
     if (!more || json_is_false(more))
         return RF_OK;
     RF_TRY(rf_schema_part(s, more, "additionalProperties", "", &value));
@@ -272,11 +325,8 @@ rf_status rf_schema_object(schema_state *s, const json_t *schema, rf_expr *out) 
         status = more_of(s, schema, more, &rest);
     if (status == RF_OK)
         status = check_counts(s, schema, members, n, rest != 0);
-    if (status == RF_OK) {
-        const rf_expr parts[] = {rf_schema_text(s, "{"), s->json->space, chain(s, members, n, rest),
-                                 s->json->space, rf_schema_text(s, "}")};
-        *out = rf_rules_seq(s->rules, parts, 5);
-    }
+    if (status == RF_OK)
+        *out = between(s, "{", chain(s, members, n, rest), "}");
     rf_free(members);
     return status;
 }
@@ -289,9 +339,9 @@ static rf_expr rest_of(schema_state *s, rf_expr item, int32_t n, int32_t least, 
     int32_t from = least > n ? least - n : 0, to = most - n;
     bool open = most > RF_RULES_MAX_COUNT;
     if (n > 0)
-        return rf_rules_repeat(r, rf_rules_seq2(r, comma(s), item), from,
+        return rf_rules_repeat(r, rf_rules_seq2(r, rf_schema_comma(s), item), from,
                                open ? RF_RULES_ANY_NUMBER : to);
-    rf_expr next = rf_rules_seq2(r, comma(s), item);
+    rf_expr next = rf_rules_seq2(r, rf_schema_comma(s), item);
     if (!open && to == 0)
         return rf_rules_empty(r);
     rf_expr some = rf_rules_seq2(
@@ -309,7 +359,7 @@ static rf_expr tuple(schema_state *s, const rf_expr *prefix, int32_t n, rf_expr 
         n = most;
     rf_expr rest = item ? rest_of(s, item, n, least, most) : rf_rules_empty(r);
     for (int32_t i = n; i-- > 0;) {
-        rf_expr one = i > 0 ? rf_rules_seq2(r, comma(s), prefix[i]) : prefix[i];
+        rf_expr one = i > 0 ? rf_rules_seq2(r, rf_schema_comma(s), prefix[i]) : prefix[i];
         rest = rf_rules_seq2(r, one, rest);
         if (i >= least)
             rest = rf_rules_optional(r, rest);
@@ -346,8 +396,14 @@ rf_status rf_schema_array(schema_state *s, const json_t *schema, rf_expr *out) {
         most = INT32_MAX;
     if (least > most || least > RF_RULES_MAX_COUNT)
         return rf_schema_refuse(s, "minItems", "is more than maxItems, or than 20,000");
-    if (json_is_true(json_object_get(schema, "uniqueItems")) && most > 1)
-        return rf_schema_refuse(s, "uniqueItems", "is not supported");
+    bool differ = json_is_true(json_object_get(schema, "uniqueItems")) && most > 1;
+    if (differ && list)
+        return rf_schema_refuse(s, "uniqueItems", "is not supported beside prefixItems");
+    if (differ) {
+        RF_TRY(rf_schema_unique(s, items, least, most, &item));
+        *out = between(s, "[", item, "]");
+        return RF_OK;
+    }
     RF_TRY(take_prefix(s, list, prefix, &n));
     if (items && !json_is_false(items))
         RF_TRY(rf_schema_part(s, items, "items", "", &item));
@@ -357,9 +413,6 @@ rf_status rf_schema_array(schema_state *s, const json_t *schema, rf_expr *out) {
         item = rf_rules_call(s->rules, s->json->value);
     if (item == 0 && least > n)
         return rf_schema_refuse(s, "minItems", "is more than the items that there may be");
-    const rf_expr parts[] = {rf_schema_text(s, "["), s->json->space,
-                             tuple(s, prefix, n, item, least, most), s->json->space,
-                             rf_schema_text(s, "]")};
-    *out = rf_rules_seq(s->rules, parts, 5);
+    *out = between(s, "[", tuple(s, prefix, n, item, least, most), "]");
     return RF_OK;
 }

@@ -46,6 +46,15 @@ RF_NODISCARD rf_status rf_schema_array(schema_state *s, const json_t *schema, rf
 RF_NODISCARD rf_status rf_schema_string(schema_state *s, const json_t *schema, rf_expr *out);
 RF_NODISCARD rf_status rf_schema_number(schema_state *s, const json_t *schema, bool integer,
                                         rf_expr *out);
+/* Numbers, without an exponent, that value divides: those without an end too. */
+RF_NODISCARD rf_status rf_schema_multiples(schema_state *s, const json_t *value, rf_expr *out);
+/* Between two items. */
+rf_expr rf_schema_comma(schema_state *s);
+/* The items of an array that all differ. */
+RF_NODISCARD rf_status rf_schema_unique(schema_state *s, const json_t *items, int32_t least,
+                                        int32_t most, rf_expr *out);
+bool rf_schema_is_annotation(const char *key);
+const char *rf_schema_type_of(const json_t *value);
 /* A number of 0 or more, or its absence. */
 RF_NODISCARD rf_status rf_schema_count(const schema_state *s, const json_t *schema,
                                        const char *keyword, int32_t absent, int32_t *out);

@@ -105,10 +105,26 @@ static rf_status format_of(schema_state *s, const char *name, rf_expr *out) {
                    s->now->path, name);
 }
 
+/* The texts of both; what goes wrong is the keyword's. */
+static rf_status join(schema_state *s, const char *keyword, rf_expr with, rf_expr *out) {
+    rf_error why = {0};
+    if (rf_rules_both(s->rules, *out, with, out, &why) == RF_OK)
+        return RF_OK;
+    return rf_fail(s->err, RF_ERR_INVALID, "keyword %s at %s beside others: %.200s", keyword,
+                   s->now->path, why.text);
+}
+
+/* Longer texts would be valid too; one end is open only where the schema leaves it open. */
+static rf_expr text_of_length(schema_state *s, int32_t least, int32_t most) {
+    int32_t to = most == INT32_MAX ? RF_RULES_ANY_NUMBER : most < LENGTH_MAX ? most : LENGTH_MAX;
+    return quoted(s, rf_rules_repeat(s->rules, any_char(s), least, to));
+}
+
 rf_status rf_schema_string(schema_state *s, const json_t *schema, rf_expr *out) {
     const json_t *pattern = json_object_get(schema, "pattern");
     const json_t *format = json_object_get(schema, "format");
     int32_t least, most;
+    rf_expr expr;
     RF_TRY(rf_schema_count(s, schema, "minLength", 0, &least));
     RF_TRY(rf_schema_count(s, schema, "maxLength", INT32_MAX, &most));
     if (least > most || least > LENGTH_MAX)
@@ -116,22 +132,20 @@ rf_status rf_schema_string(schema_state *s, const json_t *schema, rf_expr *out) 
     bool bounded = least > 0 || most < INT32_MAX;
     if ((pattern && !json_is_string(pattern)) || (format && !json_is_string(format)))
         return rf_schema_refuse(s, pattern ? "pattern" : "format", "is no text");
-    if (pattern && (format || bounded))
-        return rf_schema_refuse(s, "pattern", "is not supported beside format or lengths");
-    if (format && bounded)
-        return rf_schema_refuse(s, "format", "is not supported beside lengths");
-    if (pattern) {
-        rf_str text = {json_string_value(pattern), json_string_length(pattern)};
-        return pattern_of(s, text, out);
-    }
-    if (format)
-        return format_of(s, json_string_value(format), out);
-    if (!bounded) {
-        *out = rf_rules_call(s->rules, s->json->string);
+    if (!pattern && !format) {
+        *out = bounded ? text_of_length(s, least, most) : rf_rules_call(s->rules, s->json->string);
         return RF_OK;
     }
-    /* Longer texts would be valid too; one end is open only where the schema leaves it open. */
-    int32_t to = most == INT32_MAX ? RF_RULES_ANY_NUMBER : most < LENGTH_MAX ? most : LENGTH_MAX;
-    *out = quoted(s, rf_rules_repeat(s->rules, any_char(s), least, to));
+    if (pattern) {
+        rf_str text = {json_string_value(pattern), json_string_length(pattern)};
+        RF_TRY(pattern_of(s, text, out));
+    }
+    if (format) {
+        RF_TRY(format_of(s, json_string_value(format), pattern ? &expr : out));
+        if (pattern)
+            RF_TRY(join(s, "pattern", expr, out));
+    }
+    if (bounded)
+        RF_TRY(join(s, pattern ? "pattern" : "format", text_of_length(s, least, most), out));
     return RF_OK;
 }

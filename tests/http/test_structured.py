@@ -35,6 +35,9 @@ SCHEMAS = {
                          {"properties": {"a": {"type": "number", "maximum": 20}, "b": {"type": "null"}}, "required": ["b"]}]},
     "ref and siblings": {"$defs": {"p": {"type": "integer", "minimum": 1}}, "type": "object", "properties": {"x": {"$ref": "#/$defs/p", "maximum": 3}},
                          "required": ["x"]},
+    "pattern beside lengths": {"type": "string", "pattern": "^[a-f]+$", "minLength": 2, "maxLength": 6},
+    "multiples": {"type": "array", "items": {"type": "number", "multipleOf": 0.25, "minimum": 0, "maximum": 9}, "minItems": 1, "maxItems": 3},
+    "unique": {"type": "array", "items": {"enum": ["a", "b", "c"]}, "uniqueItems": True, "minItems": 2},
     "nullable any": {"type": "object", "properties": {"x": {"anyOf": [{"type": "string", "enum": ["on", "off"]}, {"type": "null"}]}},
                      "required": ["x"], "title": "T", "description": "D"},
     **{f"format {f}": {"type": "string", "format": f} for f in ("date", "time", "date-time", "uuid", "email", "hostname", "ipv4", "ipv6", "uri",
@@ -42,10 +45,10 @@ SCHEMAS = {
 }
 REFUSED = {
     "not": {"not": {"type": "string"}}, "if": {"if": {"type": "string"}, "then": {}}, "contains": {"type": "array", "contains": {"const": 1}},
-    "patternProperties": {"type": "object", "patternProperties": {"^a": {}}}, "uniqueItems": {"type": "array", "uniqueItems": True},
-    "multipleOf": {"type": "integer", "multipleOf": 3}, "format": {"type": "string", "format": "shoe-size"},
+    "patternProperties": {"type": "object", "patternProperties": {"^a": {}, "^b": {}}}, "uniqueItems": {"type": "array", "uniqueItems": True},
+    "multipleOf": {"type": "integer", "multipleOf": 12345}, "format": {"type": "string", "format": "shoe-size"},
     "oneOf": {"oneOf": [{"type": "string"}, {"type": "string", "maxLength": 3}]}, "$ref": {"$ref": "https://example.com/a.json"},
-    "pattern": {"type": "string", "pattern": "(?=a)"}, "propertyNames": {"type": "object", "propertyNames": {"maxLength": 3}},
+    "pattern": {"type": "string", "pattern": "(?=a)"}, "propertyNames": {"type": "object", "propertyNames": {"enum": ["a"]}},
     "dependentRequired": {"type": "object", "dependentRequired": {"a": ["b"]}}, "unevaluatedProperties": {"unevaluatedProperties": False},
     "minProperties": {"type": "object", "minProperties": 2}, "allOf": {"allOf": [{"type": "string"}, {"type": "integer"}]},
 }
