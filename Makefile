@@ -27,7 +27,7 @@ ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512
 
 PUBLIC_ROOMS := base gguf quant tokenizer chat op cpu cpu/ref model kv grammar sample text engine api
-ROOMS := $(PUBLIC_ROOMS) trace null server cli
+ROOMS := $(PUBLIC_ROOMS) trace null gpu server cli
 ifeq ($(CONFIG),fuzz) # what reads files and texts; kernels take minutes to build with a sanitizer
 ROOMS := base gguf quant tokenizer chat op model grammar kv sample text engine server
 endif
