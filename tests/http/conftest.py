@@ -19,6 +19,11 @@ TEMPLATE = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|i
             "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
 
 
+def hears_hangups():
+    """Also where the tests run under nohup, which has its children ignore them."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Reply:
     def __init__(self, head, body):
         lines = head.decode("latin1").split("\r\n")
@@ -111,7 +116,8 @@ class Server:
     def __init__(self, *args, env=None, model=None):
         kept = {k: v for k, v in os.environ.items() if not k.startswith("ROCMFORGE_")}
         self.process = subprocess.Popen([BIN, "serve", "-m", str(model), "--port", "0", *map(str, args)],
-                                        stderr=subprocess.PIPE, env={**kept, **(env or {})})
+                                        stderr=subprocess.PIPE, env={**kept, **(env or {})},
+                                        preexec_fn=hears_hangups)
         self.log, self.urls = b"", []
         for line in self.process.stderr:
             self.log += line
