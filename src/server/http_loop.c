@@ -84,6 +84,7 @@ static void take_news(rf_loop *loop) {
 /* The peer has closed its side: it is taken to have left, also while nothing is being sent. */
 static void hang_up(rf_connection *connection) {
     rf_exchange *exchange = connection->exchange;
+    connection->has_left = true; /* what it has sent before is read; the rest never comes */
     if (!exchange || !exchange->handed_on)
         return;
     rf_exchange_abandon(exchange);
@@ -105,7 +106,7 @@ static void check_times(rf_connection *connection, uint64_t now_ns) {
         rf_exchange_ping(exchange, now_ns, options->ping_s * second);
         late = false;
     }
-    if (late)
+    if (late || (connection->has_left && !(exchange && exchange->handed_on)))
         (void)shutdown(connection->fd, SHUT_RDWR);
 }
 

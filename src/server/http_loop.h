@@ -24,7 +24,7 @@ typedef struct rf_connection {
     struct rf_loop *loop;
     struct MHD_Connection *mhd;
     int fd;
-    bool is_unix;
+    bool is_unix, has_left;  /* left: the peer has closed its side */
     uint64_t waits_since_ns; /* for the head of a request */
     rf_exchange *exchange;   /* the one that is in work, or NULL */
     struct rf_connection *previous, *next;
