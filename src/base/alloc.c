@@ -103,3 +103,10 @@ uint64_t rf_alloc_count(void) { return atomic_load(&n_calls); }
 size_t rf_alloc_live_bytes(void) { return atomic_load(&live); }
 size_t rf_alloc_peak_bytes(void) { return atomic_load(&peak); }
 void rf_alloc_peak_reset(void) { atomic_store(&peak, atomic_load(&live)); }
+
+void rf_alloc_return_early(void) {
+    enum { LARGE_BYTES = 128 << 10 }; /* glibc would raise it with each large block that is freed */
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+}

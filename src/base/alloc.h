@@ -33,4 +33,8 @@ size_t rf_alloc_live_bytes(void);
 size_t rf_alloc_peak_bytes(void); /* most bytes live at once since the last reset */
 void rf_alloc_peak_reset(void);
 
+/* For a process that runs for weeks, before it starts threads: what is given back goes back to the
+ * system soon, and threads share one heap, so that what stays is what is in use. */
+void rf_alloc_return_early(void);
+
 #endif

@@ -271,6 +271,7 @@ static rf_status serve(job *j, rf_error *err) {
 }
 
 rf_status rf_cmd_serve(rf_cli *cli, rf_error *err) {
+    rf_alloc_return_early();
     job j = {.cli = cli};
     rf_buf_init(&j.tls_key, TLS_BYTES);
     rf_buf_init(&j.tls_cert, TLS_BYTES);
