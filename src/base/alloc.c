@@ -110,3 +110,5 @@ void rf_alloc_return_early(void) {
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
 }
+
+void rf_alloc_return_unused(void) { (void)malloc_trim(0); }

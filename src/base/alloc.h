@@ -36,5 +36,7 @@ void rf_alloc_peak_reset(void);
 /* For a process that runs for weeks, before it starts threads: what is given back goes back to the
  * system soon, and threads share one heap, so that what stays is what is in use. */
 void rf_alloc_return_early(void);
+/* What is free and was kept for the next call goes back to the system: some milliseconds. */
+void rf_alloc_return_unused(void);
 
 #endif

@@ -189,16 +189,21 @@ static void report(rf_engine *engine, const rf_step *step, rf_status status, uin
     core->options.on_step(core->options.user, &r);
 }
 
-/* What others may see of a step that is done; wakes who waits for its tokens. */
-static void publish(rf_engine *engine, uint64_t ns) {
+/* What others may see of the engine. */
+static void show_counters(rf_engine *engine) {
     engine_core *core = &engine->core;
-    core->counters.step_ns += ns;
-    core->counters.last_step_ns = ns;
     core->counters.sched = rf_scheduler_counters(core->sched);
     core->counters.n_blocks_available = rf_kv_cache_available(rf_scheduler_cache(core->sched), 0);
     pthread_mutex_lock(&engine->counters_lock);
     engine->counters = core->counters;
     pthread_mutex_unlock(&engine->counters_lock);
+}
+
+/* A step is done; wakes who waits for its tokens. */
+static void publish(rf_engine *engine, uint64_t ns) {
+    engine->core.counters.step_ns += ns;
+    engine->core.counters.last_step_ns = ns;
+    show_counters(engine);
     rf_bell_ring(&engine->client_bell);
 }
 
@@ -221,8 +226,10 @@ static bool step_once(rf_engine *engine) {
     uint64_t start = rf_clock_ns();
     rf_core_drafts_propose(core);
     uint64_t drafted = rf_clock_ns();
-    if (!rf_scheduler_plan(core->sched, &step))
+    if (!rf_scheduler_plan(core->sched, &step)) {
+        show_counters(engine); /* cancels may have given blocks back since the last step */
         return false;
+    }
     core->counters.draft_ns += drafted - start;
     uint64_t planned = rf_clock_ns();
     note_begun(core, step, planned);

@@ -110,9 +110,18 @@ static void check_times(rf_connection *connection, uint64_t now_ns) {
         (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
+/* A server that was busy and rests keeps what it uses, not what it used. */
+static void give_back_memory(rf_loop *loop) {
+    bool rests = atomic_load(&loop->server->n_open) == 0;
+    if (rests && !loop->rests)
+        rf_alloc_return_unused();
+    loop->rests = rests;
+}
+
 static void tick(rf_loop *loop) {
     uint64_t now_ns = rf_clock_ns();
     rf_server_watch(loop->server, now_ns);
+    give_back_memory(loop);
     for (rf_connection *c = loop->connections; c; c = c->next)
         check_times(c, now_ns);
     if (atomic_exchange(&loop->drains, false)) {

@@ -50,6 +50,7 @@ typedef struct rf_loop {
     uint64_t body_bytes; /* of all bodies that are being read or worked on */
     char said[200];      /* libmicrohttpd's first complaint */
     atomic_bool stops, drains, woken;
+    bool rests;           /* nothing was asked at the last tick, and unused memory was given back */
     pthread_mutex_t lock; /* of the list */
     rf_exchange *dirty;
 } rf_loop;
