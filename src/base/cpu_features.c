@@ -63,3 +63,10 @@ int rf_cpu_count(void) {
     int n = CPU_COUNT(&set);
     return n > 0 ? n : 1;
 }
+
+const char *rf_cpu_best_level(void) {
+    uint32_t has = rf_cpu_features();
+    return (has & RF_CPU_LEVEL_AVX512) == RF_CPU_LEVEL_AVX512 ? "avx512"
+           : (has & RF_CPU_LEVEL_AVX2) == RF_CPU_LEVEL_AVX2   ? "avx2"
+                                                              : "none";
+}

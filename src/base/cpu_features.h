@@ -27,6 +27,8 @@ uint32_t rf_cpu_features(void); /* bits RF_CPU_… that processor and kernel off
 /* The bits that a level lets kernels use: "auto" (all), "avx512", "avx2" or "none". A level that
  * the processor does not have: RF_ERR_UNSUPPORTED; an unknown one: RF_ERR_USAGE. */
 RF_NODISCARD rf_status rf_cpu_features_named(const char *level, uint32_t *out, rf_error *err);
+/* The best level that the processor has: "avx512", "avx2" or "none". */
+const char *rf_cpu_best_level(void);
 const char *rf_cpu_feature_name(int bit);
 int rf_cpu_count(void); /* processors that this process may use, at least 1 */
 

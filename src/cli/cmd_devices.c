@@ -29,14 +29,8 @@ static void show_gpu(rf_gpu *gpu, int device) {
 }
 
 static void show_cpu(void) {
-    uint32_t features = rf_cpu_features();
-    bool avx512 = (features & RF_CPU_LEVEL_AVX512) == RF_CPU_LEVEL_AVX512;
-    bool avx2 = (features & RF_CPU_LEVEL_AVX2) == RF_CPU_LEVEL_AVX2;
-    show_row("cpu", "this machine's processors",
-             avx512 ? "avx512"
-             : avx2 ? "avx2"
-                    : "plain",
-             (uint32_t)rf_cpu_count(), "-", "-");
+    show_row("cpu", "this machine's processors", rf_cpu_best_level(), (uint32_t)rf_cpu_count(), "-",
+             "-");
 }
 
 rf_status rf_cmd_devices(rf_cli *cli, rf_error *err) {

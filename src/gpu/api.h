@@ -40,8 +40,8 @@ typedef enum rf_gpu_copy_kind {
 typedef struct rf_gpu rf_gpu;
 
 typedef struct rf_gpu_api {
-    const char *name;    /* "cuda", "hip" */
-    const char *library; /* the file that was found */
+    const char *name; /* "cuda", "hip" */
+    const char *file; /* the driver's, which was found */
     /* Before anything else on a device: takes its context. One attach, one detach. */
     rf_status (*attach)(rf_gpu *gpu, int device, rf_error *err);
     void (*detach)(rf_gpu *gpu, int device);

@@ -111,9 +111,12 @@ static int use(const driver *d, int device) {
 
 static rf_status attach(rf_gpu *gpu, int device, rf_error *err) {
     driver *d = driver_of(gpu);
-    if (d->vendor == RF_GPU_NVIDIA)
-        RF_TRY(check(d, device, "taking its context", d->calls.retain(&d->contexts[device], device),
-                     err));
+    void *context = NULL;
+    if (d->vendor == RF_GPU_NVIDIA) {
+        int code = d->calls.retain(&context, device);
+        RF_TRY(check(d, device, "taking its context", code, err));
+        d->contexts[device] = context;
+    }
     return check(d, device, "selecting it", use(d, device), err);
 }
 
@@ -267,7 +270,7 @@ static rf_status find_calls(driver *d, rf_error *err) {
         missing = amd ? "hipGetErrorName" : "cuGetErrorName";
     return missing ? rf_fail(err, RF_ERR_UNSUPPORTED,
                              "%s has no %s: the driver is too old, expected %s or later",
-                             d->base.api.library, missing, amd ? "ROCm 5" : "CUDA 12.0")
+                             d->base.api.file, missing, amd ? "ROCm 5" : "CUDA 12.0")
                    : RF_OK;
 }
 
@@ -275,7 +278,7 @@ static rf_status find_library(driver *d, rf_error *err) {
     const vendor_row *row = &vendors[d->vendor];
     for (size_t i = 0; row->libraries[i]; i++) {
         d->library = dlopen(row->libraries[i], RTLD_NOW | RTLD_LOCAL);
-        d->base.api.library = row->libraries[i];
+        d->base.api.file = row->libraries[i];
         if (d->library)
             return RF_OK;
     }

@@ -52,7 +52,8 @@ static bool take_lengths(rf_answer *answer, const rf_ask *ask) {
     answer->n_choices = best_of > 0 ? (uint32_t)best_of : answer->n_wanted;
     answer->echoes = rf_ask_on(ask, RF_FIELD_ECHO);
     if (rf_ask_given(ask, RF_FIELD_LEGACY_MAX_TOKENS) &&
-        rf_ask_int(ask, RF_FIELD_LEGACY_MAX_TOKENS) == 0)
+        rf_ask_int(ask, RF_FIELD_LEGACY_MAX_TOKENS) == 0 &&
+        !rf_ask_given(ask, RF_FIELD_MAX_COMPLETION_TOKENS))
         answer->n_new = 0;
     answer->returns_ids = rf_ask_on(ask, RF_FIELD_RETURN_TOKENS);
     answer->times_tokens = rf_ask_on(ask, RF_FIELD_TIMINGS_PER_TOKEN);

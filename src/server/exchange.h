@@ -46,8 +46,8 @@ typedef struct rf_exchange {
     /* The loop's. */
     struct rf_connection *connection; /* NULL: gone */
     bool handed_on, suspended;
-    bool crosses,
-        is_preflight; /* asked by a page of another site; by its browser, whether it may */
+    bool crosses;                /* a page of another site asks */
+    bool is_preflight;           /* its browser asks whether it may */
     uint64_t n_received, n_sent; /* bytes of bodies */
     const char *allow;           /* of 405 */
     /* Behind lock. */

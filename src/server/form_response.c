@@ -79,10 +79,11 @@ static void write_text_part(const rf_choice *choice, const rf_answer_item *item,
 static void write_item(const rf_answer *answer, const rf_choice *choice, size_t i, bool begun,
                        rf_buf *out) {
     const rf_answer_item *item = &choice->items[i];
-    const char *status = begun ? "in_progress"
-                         : choice->end == RF_CHOICE_LENGTH && i + 1 == choice->n_items
-                             ? "incomplete"
-                             : "completed";
+    /* Open: the answer has failed. */
+    bool cut = choice->end == RF_CHOICE_LENGTH || choice->end == RF_CHOICE_OPEN;
+    const char *status = begun                             ? "in_progress"
+                         : cut && i + 1 == choice->n_items ? "incomplete"
+                                                           : "completed";
     out->failed |= item->text.failed;
     rf_buf_text(out, "{\"id\":");
     write_id(answer, item, i, out);

@@ -7,9 +7,8 @@
 
 #include <jansson.h>
 
-#include "server/talk.h"
-
 #include "base/buf.h"
+#include "server/talk.h"
 
 /* {"role", "content"}, added to messages; borrowed, NULL: out of memory. */
 json_t *rf_talk_add(json_t *messages, const char *role, rf_str content);

@@ -58,3 +58,32 @@ void api_breaks(rocmforge_status status, rocmforge_rule rule, const char *where)
                   rocmforge_last_error(), rocmforge_rule_name(rule));
     abort();
 }
+
+api_bench bench;
+
+int api_bench_setup(void **state) {
+    (void)state;
+    api_bench_open(&bench);
+    return 0;
+}
+
+int api_bench_teardown(void **state) {
+    (void)state;
+    api_bench_close(&bench);
+    return 0;
+}
+
+rocmforge_prompt api_text_prompt(const char *text) {
+    rocmforge_prompt prompt = rocmforge_prompt_init();
+    prompt.text = text;
+    return prompt;
+}
+
+rocmforge_request_options api_ask(const rocmforge_prompt *prompt, uint32_t n_tokens) {
+    rocmforge_request_options options = rocmforge_request_options_init();
+    options.prompt = prompt;
+    options.n_tokens = n_tokens;
+    options.sampling = "temperature=0";
+    options.ignore_end = 1;
+    return options;
+}

@@ -19,9 +19,23 @@ typedef struct api_bench {
     rocmforge_engine *engine;
 } api_bench;
 
+/* The one that a test's groups are set up with. */
+extern api_bench bench;
+int api_bench_setup(void **state);
+int api_bench_teardown(void **state);
+
 /* With room for 4 requests at once, 400 tokens of cache, one thread. */
 void api_bench_open(api_bench *b);
 void api_bench_close(api_bench *b);
+
+/* Borrows text. */
+rocmforge_prompt api_text_prompt(const char *text);
+/* Greedy, past the end token; borrows prompt. */
+rocmforge_request_options api_ask(const rocmforge_prompt *prompt, uint32_t n_tokens);
+
+#define OK(call)                \
+    if ((call) != ROCMFORGE_OK) \
+    fail_msg("%s: %s", #call, rocmforge_last_error())
 
 /* What a request gave, all choices together. */
 typedef struct api_answer {

@@ -11,45 +11,12 @@
 #include "tests/lib/api_bench.h"
 #include "tests/lib/temp_path.h"
 
-static api_bench bench;
-
-static int open_bench(void **state) {
-    (void)state;
-    api_bench_open(&bench);
-    return 0;
-}
-
-static int close_bench(void **state) {
-    (void)state;
-    api_bench_close(&bench);
-    return 0;
-}
-
-#define OK(call)                \
-    if ((call) != ROCMFORGE_OK) \
-    fail_msg("%s: %s", #call, rocmforge_last_error())
-
-static rocmforge_prompt text_prompt(const char *text) {
-    rocmforge_prompt prompt = rocmforge_prompt_init();
-    prompt.text = text;
-    return prompt;
-}
-
-static rocmforge_request_options ask(const rocmforge_prompt *prompt, uint32_t n_tokens) {
-    rocmforge_request_options options = rocmforge_request_options_init();
-    options.prompt = prompt;
-    options.n_tokens = n_tokens;
-    options.sampling = "temperature=0";
-    options.ignore_end = 1;
-    return options;
-}
-
 static void test_run(void **state) {
     (void)state;
     static api_answer first, again;
     static const char text[] = "hello, this text is longer than a block of the cache is";
-    rocmforge_prompt prompt = text_prompt(text);
-    rocmforge_request_options options = ask(&prompt, 20);
+    rocmforge_prompt prompt = api_text_prompt(text);
+    rocmforge_request_options options = api_ask(&prompt, 20);
     memset(&first, 0, sizeof first);
     memset(&again, 0, sizeof again);
     OK(rocmforge_run(bench.engine, &options, api_answer_take, &first));
@@ -80,8 +47,8 @@ static void test_stop_texts(void **state) {
     (void)state;
     static api_answer whole, cut;
     memset(&whole, 0, sizeof whole);
-    rocmforge_prompt prompt = text_prompt("hello");
-    rocmforge_request_options options = ask(&prompt, 60);
+    rocmforge_prompt prompt = api_text_prompt("hello");
+    rocmforge_request_options options = api_ask(&prompt, 60);
     options.sampling = "seed=3";
     OK(rocmforge_run(bench.engine, &options, api_answer_take, &whole));
     size_t n = strlen(whole.text[0]);
@@ -120,8 +87,8 @@ static void test_choices(void **state) {
     static api_answer answer, again;
     memset(&answer, 0, sizeof answer);
     memset(&again, 0, sizeof again);
-    rocmforge_prompt prompt = text_prompt("hello");
-    rocmforge_request_options options = ask(&prompt, 24);
+    rocmforge_prompt prompt = api_text_prompt("hello");
+    rocmforge_request_options options = api_ask(&prompt, 24);
     options.sampling = "temperature=1.5, seed=11";
     options.n_choices = 3;
     OK(rocmforge_run(bench.engine, &options, api_answer_take, &answer));
@@ -184,8 +151,8 @@ static int32_t keep_vector(void *user, const rocmforge_event *event) {
 
 static void test_numbers(void **state) {
     (void)state;
-    rocmforge_prompt prompt = text_prompt("hello there, who are you");
-    rocmforge_request_options options = ask(&prompt, 6);
+    rocmforge_prompt prompt = api_text_prompt("hello there, who are you");
+    rocmforge_request_options options = api_ask(&prompt, 6);
     options.n_top = 5;
     uint32_t n = 0;
     OK(rocmforge_run(bench.engine, &options, check_top, &n));
@@ -228,7 +195,7 @@ static void test_messages(void **state) {
     OK(rocmforge_render(bench.model, &prompt, text, sizeof text, &n));
     assert_string_equal(text, "[system]S\n[user]x\"y\n[assistant]");
     assert_int_equal(n, strlen(text));
-    rocmforge_request_options options = ask(&prompt, 8);
+    rocmforge_request_options options = api_ask(&prompt, 8);
     OK(rocmforge_run(bench.engine, &options, api_answer_take, &one));
     prompt.messages = NULL;
     prompt.messages_json = "[{\"role\":\"system\",\"content\":\"S\"},"
@@ -255,8 +222,8 @@ static void test_drafts(void **state) {
     large.n_draft_max = 4;
     large.draft_model = bench.model;
     OK(rocmforge_engine_open(bench.model, &large, &engine));
-    rocmforge_prompt prompt = text_prompt(long_text);
-    rocmforge_request_options options = ask(&prompt, 30);
+    rocmforge_prompt prompt = api_text_prompt(long_text);
+    rocmforge_request_options options = api_ask(&prompt, 30);
     memset(&plain, 0, sizeof plain);
     options.draft = ROCMFORGE_DRAFT_NONE;
     OK(rocmforge_run(engine, &options, api_answer_take, &plain));
@@ -281,8 +248,8 @@ static void test_files(void **state) {
     size_t n_saved, n_loaded;
     int32_t tokens[256];
     rocmforge_engine *engine;
-    rocmforge_prompt prompt = text_prompt(long_text);
-    rocmforge_request_options options = ask(&prompt, 10);
+    rocmforge_prompt prompt = api_text_prompt(long_text);
+    rocmforge_request_options options = api_ask(&prompt, 10);
     memset(&first, 0, sizeof first);
     memset(&again, 0, sizeof again);
     OK(rocmforge_run(bench.engine, &options, api_answer_take, &first));
@@ -326,8 +293,8 @@ static void test_bad_input(void **state) {
     static const char *const samplings[] = {"temperature",     "temperature=", "temperature=1e",
                                             "nothing=1",       "top_k=1.5",    "top_p=2",
                                             "samplers=unheard"};
-    rocmforge_prompt prompt = text_prompt("x");
-    rocmforge_request_options options = ask(&prompt, 4);
+    rocmforge_prompt prompt = api_text_prompt("x");
+    rocmforge_request_options options = api_ask(&prompt, 4);
     for (size_t i = 0; i < sizeof samplings / sizeof *samplings; i++) {
         options.sampling = samplings[i];
         if (rocmforge_submit(bench.engine, &options, &request) != ROCMFORGE_INVALID)
@@ -379,7 +346,7 @@ static void test_context_and_counters(void **state) {
     prompt.n_tokens = 250;
     for (int i = 0; i < 250; i++)
         tokens[i] = 60 + i;
-    rocmforge_request_options options = ask(&prompt, 0);
+    rocmforge_request_options options = api_ask(&prompt, 0);
     OK(rocmforge_run(bench.engine, &options, api_answer_take, &answer));
     assert_int_equal(answer.finish[0], ROCMFORGE_FINISH_CONTEXT);
     assert_in_range(answer.n_tokens[0], 6, 7);
@@ -403,5 +370,5 @@ int main(void) {
 
         cmocka_unit_test(test_drafts),    cmocka_unit_test(test_files),
         cmocka_unit_test(test_bad_input), cmocka_unit_test(test_context_and_counters)};
-    return cmocka_run_group_tests(tests, open_bench, close_bench);
+    return cmocka_run_group_tests(tests, api_bench_setup, api_bench_teardown);
 }

@@ -9,45 +9,12 @@
 
 #include "tests/lib/api_bench.h"
 
-static api_bench bench;
-
-static int open_bench(void **state) {
-    (void)state;
-    api_bench_open(&bench);
-    return 0;
-}
-
-static int close_bench(void **state) {
-    (void)state;
-    api_bench_close(&bench);
-    return 0;
-}
-
-#define OK(call)                \
-    if ((call) != ROCMFORGE_OK) \
-    fail_msg("%s: %s", #call, rocmforge_last_error())
-
-static rocmforge_prompt text_prompt(const char *text) {
-    rocmforge_prompt prompt = rocmforge_prompt_init();
-    prompt.text = text;
-    return prompt;
-}
-
-static rocmforge_request_options ask(const rocmforge_prompt *prompt, uint32_t n_tokens) {
-    rocmforge_request_options options = rocmforge_request_options_init();
-    options.prompt = prompt;
-    options.n_tokens = n_tokens;
-    options.sampling = "temperature=0";
-    options.ignore_end = 1;
-    return options;
-}
-
 static void test_constraints(void **state) {
     (void)state;
     static api_answer answer;
     const char *texts[] = {"yes", "no", "perhaps"};
-    rocmforge_prompt prompt = text_prompt("hello");
-    rocmforge_request_options options = ask(&prompt, 0);
+    rocmforge_prompt prompt = api_text_prompt("hello");
+    rocmforge_request_options options = api_ask(&prompt, 0);
     options.ignore_end = 0;
     options.sampling = "temperature=2 seed=4";
     options.one_of = texts;
@@ -76,8 +43,8 @@ static void test_constraints(void **state) {
 static void test_grammars(void **state) {
     (void)state;
     static api_answer answer;
-    rocmforge_prompt prompt = text_prompt("hello");
-    rocmforge_request_options options = ask(&prompt, 0);
+    rocmforge_prompt prompt = api_text_prompt("hello");
+    rocmforge_request_options options = api_ask(&prompt, 0);
     options.ignore_end = 0;
     options.sampling = "temperature=2 seed=4";
     options.grammar = "root ::= \"<\" [0-9]{4} \">\"";
@@ -106,5 +73,5 @@ static void test_grammars(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_constraints),
                                        cmocka_unit_test(test_grammars)};
-    return cmocka_run_group_tests(tests, open_bench, close_bench);
+    return cmocka_run_group_tests(tests, api_bench_setup, api_bench_teardown);
 }

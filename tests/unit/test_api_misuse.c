@@ -8,20 +8,6 @@
 
 #include "tests/lib/api_bench.h"
 
-static api_bench bench;
-
-static int open_bench(void **state) {
-    (void)state;
-    api_bench_open(&bench);
-    return 0;
-}
-
-static int close_bench(void **state) {
-    (void)state;
-    api_bench_close(&bench);
-    return 0;
-}
-
 #define BREAKS(rule, call) api_breaks((call), ROCMFORGE_RULE_##rule, #call)
 
 static rocmforge_prompt a_prompt(void) {
@@ -355,5 +341,5 @@ int main(void) {
         cmocka_unit_test(test_order),         cmocka_unit_test(test_struct_sizes),
         cmocka_unit_test(test_newer_structs), cmocka_unit_test(test_values),
         cmocka_unit_test(test_callbacks),     cmocka_unit_test(test_last_error)};
-    return cmocka_run_group_tests(tests, open_bench, close_bench);
+    return cmocka_run_group_tests(tests, api_bench_setup, api_bench_teardown);
 }

@@ -15,20 +15,6 @@
 
 enum { N_THREADS = 8, N_EACH = 6, N_ALL = N_THREADS * N_EACH, N_TOKENS = 12 };
 
-static api_bench bench;
-
-static int open_bench(void **state) {
-    (void)state;
-    api_bench_open(&bench);
-    return 0;
-}
-
-static int close_bench(void **state) {
-    (void)state;
-    api_bench_close(&bench);
-    return 0;
-}
-
 /* Prompt i: a few tokens that only it has. */
 static rocmforge_status submit(uint32_t i, uint32_t n_tokens, rocmforge_request **out) {
     int32_t tokens[24];
@@ -275,5 +261,5 @@ int main(void) {
                                        cmocka_unit_test(test_close_while_waiting),
                                        cmocka_unit_test(test_shutdown_with_a_full_batch),
                                        cmocka_unit_test(test_timeouts_and_limits)};
-    return cmocka_run_group_tests(tests, open_bench, close_bench);
+    return cmocka_run_group_tests(tests, api_bench_setup, api_bench_teardown);
 }
