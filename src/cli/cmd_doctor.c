@@ -84,11 +84,13 @@ static void check_driver(uint32_t *n_wrong, rf_gpu_vendor vendor, rf_gpu *gpu,
                          uint32_t n_built_in) {
     const char *name = rf_gpu_vendor_name(vendor);
     if (gpu->n_devices == 0) {
-        say(n_wrong, n_built_in > 0 ? WRONG : NONE,
-            n_built_in > 0 ? "%s: %s sees none of %u devices: is one hidden (CUDA_VISIBLE_DEVICES, "
-                             "HIP_VISIBLE_DEVICES, groups render and video)?"
-                           : "%s: %s is there, %u devices are not",
-            name, gpu->api.file, n_built_in);
+        if (n_built_in == 0)
+            say(n_wrong, NONE, "%s: %s is there, a device is not", name, gpu->api.file);
+        else
+            say(n_wrong, WRONG,
+                "%s: %s sees none of %u devices: is one hidden (CUDA_VISIBLE_DEVICES, "
+                "HIP_VISIBLE_DEVICES, groups render and video)?",
+                name, gpu->api.file, n_built_in);
         return;
     }
     say(n_wrong, OK, "%s: %s, interface %d, %d device%s", name, gpu->api.file, gpu->version,

@@ -81,4 +81,4 @@ def test_little_memory_is_enough(drivers):
 def test_no_device_is_no_fault(drivers):
     for more in ({"FAKE_INIT": 100}, {"FAKE_INIT": 101}, {"FAKE_COUNT": 0}):
         result = run("doctor", env=drivers("cuda", **more))
-        assert "libcuda.so.1 is there, 0 devices are not" in result.out or "sees none of" in result.out
+        assert "libcuda.so.1 is there, a device is not" in result.out or "sees none of" in result.out
