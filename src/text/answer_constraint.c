@@ -36,17 +36,18 @@ static rf_status text_of(rf_rules *rules, const rf_answer_spec *spec, rf_expr *o
     return RF_OK;
 }
 
-static rf_status compile(rf_rules *rules, const rf_answer_spec *spec, bool leads_space,
-                         rf_automaton **out, rf_error *err) {
+static rf_status compile(rf_rules *rules, const rf_answer_spec *spec, const rf_tokenizer *tokenizer,
+                         bool leads_space, rf_automaton **out, rf_error *err) {
     rf_expr text, calls = 0;
     RF_TRY(text_of(rules, spec, &text, err));
     if (spec->calls)
-        RF_TRY(rf_call_rules(rules, spec, &calls, err));
+        RF_TRY(rf_call_rules(rules, tokenizer, spec, &calls, err));
     if (text > 0 && calls > 0)
         text = rf_rules_any2(rules, text, calls);
     else if (calls > 0)
         text = calls;
-    return rf_rules_compile(rules, rf_reasoning_rules(rules, spec, text), leads_space, out, err);
+    return rf_rules_compile(rules, rf_reasoning_rules(rules, tokenizer, spec, text), leads_space,
+                            out, err);
 }
 
 rf_status rf_answer_constraint_compile(const rf_answer_spec *spec, const rf_tokenizer *tokenizer,
@@ -59,7 +60,7 @@ rf_status rf_answer_constraint_compile(const rf_answer_spec *spec, const rf_toke
     if (!asks)
         return RF_OK;
     RF_TRY(rf_rules_create(&rules, err));
-    rf_status status = compile(rules, spec, leads_space, out, err);
+    rf_status status = compile(rules, spec, tokenizer, leads_space, out, err);
     rf_rules_destroy(rules);
     return status;
 }

@@ -1,6 +1,7 @@
 """Calls of tools and reasoning through the server, for each family: `choice` forces what the model writes, so that
 what is tested is how it is taken apart."""
 import json
+import lzma
 
 import openai
 import pytest
@@ -179,3 +180,25 @@ def test_reasoning_effort(start, tmp_path):
         assert reply.json["prompt"] == told + ":a"
     assert server.client().chat.completions.create(model="m", messages=[{"role": "user", "content": "a"}], max_tokens=1,
                                                    reasoning_effort="low").usage.completion_tokens == 1
+
+
+def test_forced_calls_write_control_tokens(start, tmp_path):
+    """Where the markers of calls are tokens of the vocabulary, a forced call is made of them and is still taken apart."""
+    vocab, template = tmp_path / "deepseek.gguf", tmp_path / "deepseek.jinja"
+    vocab.write_bytes(lzma.open(GOLDEN / "vocab" / "deepseek_v3.gguf.xz").read())
+    source = json.loads((GOLDEN / "templates" / "deepseek-ai-DeepSeek-V3.1.json").read_text())["template"]
+    template.write_text(source.replace("think>", "thought>"))  # so that no reasoning of any length comes first
+    client = start("--chat-template-file", template, model=vocab).client()
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {
+        "town": {"enum": ["Rome", "Oslo"]}}, "required": ["town"], "additionalProperties": False}}}
+    got = client.chat.completions.create(model="m", messages=ASK, tools=[tool], tool_choice="required", logprobs=True,
+                                         parallel_tool_calls=False, max_tokens=200).choices[0]
+    assert calls_of(got)[0][0] == "weather" and calls_of(got)[0][1]["town"] in ("Rome", "Oslo") and not got.message.content
+    told = [t.token for t in got.logprobs.content]
+    for marker in ("<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>"):
+        assert told.count(marker) == 1, told
+    streamed = client.chat.completions.create(model="m", messages=ASK, tools=[tool], max_tokens=200, stream=True,
+                                              tool_choice={"type": "function", "function": {"name": "weather"}})
+    deltas = [d for chunk in streamed for c in chunk.choices for d in c.delta.tool_calls or []]
+    assert deltas[0].function.name == "weather" and deltas[0].index == 0
+    assert json.loads("".join(d.function.arguments or "" for d in deltas if d.index == 0))["town"] in ("Rome", "Oslo")
