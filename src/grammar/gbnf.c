@@ -144,7 +144,7 @@ static rf_status take_literal(parser *p) {
     rf_buf bytes;
     rf_buf_init(&bytes, RF_GBNF_MAX_BYTES);
     rf_status status = RF_OK;
-    while (status == RF_OK && more(p) && peek(p) != '"' && peek(p) != '\n') {
+    while (status == RF_OK && more(p) && peek(p) != '"') {
         uint32_t code;
         char text[4];
         status = take_char(p, &code);
