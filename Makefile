@@ -22,7 +22,7 @@ CPPFLAGS += -Isrc -Iinclude
 # -fPIC: one set of objects for the program and the shared library; with hidden symbols it costs nothing.
 CFLAGS_ALL := $(STD) $(WARN) $(OPT) -fPIC -fvisibility=hidden -ffp-contract=off -pthread -MMD -MP $(CFLAGS)
 LIB_LDLIBS := -ljansson -lutf8proc -lm -pthread
-LDLIBS := $(LIB_LDLIBS) -lmicrohttpd -ledit $(LDFLAGS)
+LDLIBS := $(LIB_LDLIBS) -lmicrohttpd -ledit -lzstd $(LDFLAGS)
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512
 
@@ -33,8 +33,18 @@ ROOMS := base gguf quant tokenizer chat op model grammar kv sample text engine s
 endif
 LIB_SRC := $(sort $(filter-out src/cli/main.c,$(wildcard $(ROOMS:%=src/%/*.c))))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
+ifneq ($(CONFIG),fuzz)
+LIB_OBJ += $(BUILD)/gpu_codes.o
+endif
 LIB := $(BUILD)/internal.a
 BIN := $(BUILD)/rocmforge
+
+# Kernels for GPUs, the same in every CONFIG; without clang-19 the program has none, and says so.
+KERNEL_CC := $(firstword $(shell command -v clang-19))
+ALL_GPU_TARGETS := sm_80 gfx900 gfx906 gfx908 gfx90a gfx942 gfx1030 gfx1100 gfx1101 gfx1151 gfx1200 gfx1201
+GPU_TARGETS ?= sm_80 gfx90a gfx942 gfx1100 gfx1201
+KERNEL_FILES := $(basename $(notdir $(wildcard src/gpu/kernels/*.hip)))
+GPU_CODES := $(if $(KERNEL_CC),$(foreach t,$(GPU_TARGETS:all=$(ALL_GPU_TARGETS)),$(KERNEL_FILES:%=build/gpu/$t/%.zst)))
 
 # What others link: the rooms that api/ stands on, and no symbol but rocmforge_*.
 VERSION := $(shell sed -n 's/^.define ROCMFORGE_VERSION  *"\(.*\)"/\1/p' include/rocmforge.h)
@@ -71,6 +81,26 @@ $(BUILD)/%_avx512.o: CFLAGS_ALL += $(ISA_avx512) $(KERNEL_$(CONFIG))
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "CC $<"; $(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c $< -o $@
+
+build/gpu/%.zst: $(wildcard src/gpu/kernels/*) src/gpu/gpu_types.def tools/gpu-kernel
+	@echo "GPU $*"; tools/gpu-kernel $(KERNEL_CC) $(patsubst %/,%,$(dir $*)) $(notdir $*) $@
+
+$(BUILD)/gpu_codes.o: $(GPU_CODES) tools/gpu-code Makefile
+	@mkdir -p $(@D)
+	@tools/gpu-code $(GPU_CODES) >$(@:.o=.S) && $(CC) -c $(@:.o=.S) -o $@
+
+# The emulator: a driver's library whose device is this processor (src/gpu/emu).
+EMU := $(foreach w,32 64,build/emu/wave$w/libcuda.so.1)
+build/emu/wave%/libcuda.so.1: $(wildcard src/gpu/kernels/* src/gpu/emu/*) src/gpu/gpu_types.def tests/gpu/fake_driver.c Makefile
+	@mkdir -p $(@D) && echo "EMU $@"
+	@for file in $(KERNEL_FILES:%=src/gpu/kernels/%.hip) src/gpu/emu/fibers.cc; do \
+	  $(KERNEL_CC) -x c++ -std=c++17 -O2 -march=x86-64-v3 -ffp-contract=off -fPIC -Wall -Werror -Wno-unused-function -Wno-unused-const-variable \
+	    -DRF_EMU -DRF_EMU_WAVE=$* -Isrc -c $$file -o $(@D)/$$(basename $$file).o || exit 1; done
+	@$(KERNEL_CC) -O2 -fPIC -Wall -Werror -DFAKE_WAVE=$* -c tests/gpu/fake_driver.c -o $(@D)/driver.o
+	@$(KERNEL_CC) -shared -Wl,-Bsymbolic $(@D)/*.o -lstdc++ -ldl -lm -o $@
+
+.PHONY: emu
+emu: $(EMU)
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
@@ -109,6 +139,10 @@ $(BUILD)/tests/real: $(BUILD)/tests/real.o $(TEST_LIB_OBJ) $(LIB)
 # What requests cost each other on a real model: build/release/tests/serving MODEL.gguf
 $(BUILD)/tests/serving: $(BUILD)/tests/serving.o $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
+
+# Golden models on a GPU, or on the emulator by LD_LIBRARY_PATH=build/emu/wave32.
+$(BUILD)/tests/gpu_models: $(BUILD)/tests/gpu/models.o $(TEST_LIB_OBJ) $(LIB)
+	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ -lcmocka -llzma $(LDLIBS) -o $@
 
 $(BUILD)/kcheck: $(KCHECK_OBJ) $(LIB)
 	@echo "LD $@"; $(CC) $(CFLAGS_ALL) $^ $(LDLIBS) -o $@
@@ -161,13 +195,14 @@ MODEL ?= smollm2-135m
 PROMPT ?= $(if $(filter gemma3-270m,$(MODEL)),The three primary colours are,Why is the sky blue? Answer in two sentences.)
 SUBMAKE = $(MAKE) -s --no-print-directory -j$(JOBS)
 
-.PHONY: help demo serve-demo test soak check format clean lib install uninstall
+.PHONY: help demo serve-demo test test-gpu soak check format clean lib install uninstall
 help:
 	@echo 'make            build build/release/rocmforge'
 	@echo 'make demo       install what is missing, build, fetch a small model, answer a prompt'
 	@echo '                  MODEL=gemma3-270m  another model      PROMPT="…"  your own question'
 	@echo 'make serve-demo serve that model on port 8080'
 	@echo 'make test       the whole test suite (installs what it needs)'
+	@echo 'make test-gpu   what needs a GPU: golden models and types on it'
 	@echo 'make soak       the server overloaded, 100,000 mixed requests, idle connections; some minutes'
 	@echo 'make check      the style checks alone       make format   let clang-format write the files'
 	@echo 'make fuzz       libFuzzer on every target, FUZZ_SECONDS each (default 60)'
@@ -194,12 +229,18 @@ serve-demo:
 
 test:
 	@tools/install-deps build demo test
-	@$(SUBMAKE) CONFIG=release all lib tests $(BUILD)/tests/real $(BUILD)/tests/hostile
+	@$(SUBMAKE) CONFIG=release all lib tests emu $(BUILD)/tests/real $(BUILD)/tests/hostile $(BUILD)/tests/gpu_models
 	@$(SUBMAKE) CONFIG=asan all tests
 	@$(SUBMAKE) CONFIG=tsan all tests
 	@tools/fetch-model smollm2-135m && tools/fetch-model gemma3-270m
 	@tools/test-venv >/dev/null
 	@tools/run-tests
+
+# On a machine with a GPU.
+test-gpu:
+	@tools/install-deps build test
+	@$(SUBMAKE) CONFIG=release all $(BUILD)/tests/gpu_models
+	@$(BUILD)/tests/gpu_models
 
 soak: all
 	@bench/soak

@@ -52,6 +52,6 @@ rf_status rf_cmd_devices(rf_cli *cli, rf_error *err) {
             show_gpu(gpu, i);
         gpu->api.destroy(gpu);
     }
-    rf_note("models run on the cpu: this version has no kernels for GPUs yet");
+    rf_note("models run on the cpu; --device gpu takes the first GPU");
     return rf_out_flush(err);
 }

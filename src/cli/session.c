@@ -7,6 +7,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cpu/backend_cpu.h"
+#include "gpu/backend_gpu.h"
 #include "null/backend_null.h"
 #include "op/op_view.h"
 
@@ -45,7 +46,11 @@ static rf_status open_file(rf_cli *cli, rf_session *session, rf_error *err) {
     return rf_gguf_open(path, NULL, &session->gguf, err);
 }
 
-static bool is_null(const rf_cli *cli) { return rf_opt_int(&cli->options, RF_OPT_DEVICE) == 1; }
+enum { DEVICE_CPU, DEVICE_NULL, DEVICE_GPU }; /* as --device lists them */
+
+static bool is_null(const rf_cli *cli) {
+    return rf_opt_int(&cli->options, RF_OPT_DEVICE) == DEVICE_NULL;
+}
 
 /* A vocabulary is a model for the null backend. */
 static rf_status open_null(rf_session *session, rf_error *err) {
@@ -148,6 +153,7 @@ rf_status rf_session_features(const rf_cli *cli, uint32_t *out, rf_error *err) {
 rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend **out,
                              rf_error *err) {
     const rf_options *options = &cli->options;
+    const rf_gpu_options gpu = {0};
     uint32_t features;
     if (is_null(cli)) {
         rf_null_options null = {
@@ -156,6 +162,8 @@ rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend *
             .fail_every = (uint64_t)rf_opt_int(options, RF_OPT_NULL_FAIL_EVERY)};
         return rf_null_backend_create(&null, out, err);
     }
+    if (rf_opt_int(options, RF_OPT_DEVICE) == DEVICE_GPU)
+        return rf_gpu_backend_open(&gpu, out, err);
     RF_TRY(rf_session_features(cli, &features, err));
     rf_cpu_options cpu = {
         .n_threads = n_threads,

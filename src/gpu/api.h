@@ -18,6 +18,16 @@ enum { RF_GPU_NAME_BYTES = 128, RF_GPU_ARCH_BYTES = 16, RF_GPU_PCI_BYTES = 16 };
 typedef uint64_t rf_gpu_address;             /* in a device's memory; 0: none */
 typedef struct rf_gpu_stream *rf_gpu_stream; /* a driver's own handle */
 typedef struct rf_gpu_event *rf_gpu_event;
+typedef struct rf_gpu_module *rf_gpu_module;     /* loaded code */
+typedef struct rf_gpu_function *rf_gpu_function; /* a kernel of it, valid as long as it */
+typedef struct rf_gpu_graph *rf_gpu_graph;       /* what a stream was given, to be given again */
+
+typedef struct rf_gpu_launch {
+    rf_gpu_function function;
+    uint32_t grid[3]; /* blocks, each 1 at least */
+    uint32_t n_threads;
+    const void *args; /* the kernel's one struct, read before launch returns */
+} rf_gpu_launch;
 
 /* What a device is; plain values, known once the driver is open. 0: unknown. */
 typedef struct rf_gpu_info {
@@ -61,12 +71,31 @@ typedef struct rf_gpu_api {
     void (*event_destroy)(rf_gpu *gpu, int device, rf_gpu_event event);
     rf_status (*event_record)(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_gpu_event event,
                               rf_error *err);
+    rf_status (*event_wait)(rf_gpu *gpu, int device, rf_gpu_event event, rf_error *err);
     /* Between two events that have happened. */
     rf_status (*event_elapsed)(rf_gpu *gpu, int device, rf_gpu_event from, rf_gpu_event to,
                                uint64_t *ns, rf_error *err);
     /* Queued on the stream. Addresses of the host are pinned memory, as numbers. */
     rf_status (*copy)(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_gpu_copy_kind kind,
                       uint64_t to, uint64_t from, size_t bytes, rf_error *err);
+    /* Zeros. */
+    rf_status (*clear)(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_gpu_address at,
+                       size_t bytes, rf_error *err);
+    /* image: PTX that ends with a 0, or a code object of the device's kind; read here alone. */
+    rf_status (*module_load)(rf_gpu *gpu, int device, const void *image, rf_gpu_module *out,
+                             rf_error *err);
+    void (*module_unload)(rf_gpu *gpu, int device, rf_gpu_module module);
+    rf_status (*function_find)(rf_gpu *gpu, int device, rf_gpu_module module, const char *name,
+                               rf_gpu_function *out, rf_error *err);
+    rf_status (*launch)(rf_gpu *gpu, int device, rf_gpu_stream stream, const rf_gpu_launch *launch,
+                        rf_error *err);
+    /* Between the two, what the stream is given is kept and does not run. */
+    rf_status (*capture_begin)(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_error *err);
+    rf_status (*capture_end)(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_gpu_graph *out,
+                             rf_error *err);
+    rf_status (*graph_launch)(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_gpu_graph graph,
+                              rf_error *err);
+    void (*graph_destroy)(rf_gpu *gpu, int device, rf_gpu_graph graph);
     void (*destroy)(rf_gpu *gpu); /* after every detach; NULL is a no-op */
 } rf_gpu_api;
 

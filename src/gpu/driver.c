@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "gpu/amd_topology.h"
+#include "gpu/driver_state.h"
 
 enum {
     /* The least version: PTX of sm_90a came with CUDA 12.0; HIP's numbers are packed as 10^7. */
@@ -21,23 +22,6 @@ enum {
 /* CUdevice_attribute, as the driver API numbers them. */
 enum { ATTR_WARP = 10, ATTR_UNITS = 16, ATTR_INTEGRATED = 18, ATTR_MAJOR = 75, ATTR_MINOR = 76 };
 
-typedef struct driver_calls {
-#define X(field, args, cuda, hip) int(*field) args;
-#include "gpu/driver_calls.def"
-#undef X
-} driver_calls;
-
-typedef struct driver {
-    rf_gpu base;
-    rf_gpu_vendor vendor;
-    void *library;
-    driver_calls calls;
-    int (*cuda_error)(int code, const char **name);
-    const char *(*hip_error)(int code);
-    rf_gpu_info *info;
-    void **contexts; /* CUDA's, [n_devices] */
-} driver;
-
 typedef struct vendor_row {
     const char *name, *api;
     const char *libraries[5]; /* tried in this order */
@@ -49,8 +33,6 @@ static const vendor_row vendors[RF_GPU_VENDOR_COUNT] = {
 };
 
 const char *rf_gpu_vendor_name(rf_gpu_vendor vendor) { return vendors[vendor].name; }
-
-static driver *driver_of(rf_gpu *gpu) { return (driver *)gpu; }
 
 /* ---- what drivers say ------------------------------------------------------------------------ */
 
@@ -70,7 +52,7 @@ static const char *advice(rf_gpu_vendor vendor, int code) {
     return NULL;
 }
 
-static const char *word_of(const driver *d, int code) {
+static const char *word_of(const rf_gpu_driver *d, int code) {
     const char *name = NULL;
     if (d->vendor == RF_GPU_AMD)
         name = d->hip_error(code);
@@ -79,8 +61,8 @@ static const char *word_of(const driver *d, int code) {
     return name ? name : "unknown";
 }
 
-static rf_status fail(const driver *d, rf_status status, int device, const char *what, int code,
-                      rf_error *err) {
+rf_status rf_gpu_driver_fail(const rf_gpu_driver *d, rf_status status, int device, const char *what,
+                             int code, rf_error *err) {
     char place[32] = "";
     const char *help = advice(d->vendor, code);
     if (device >= 0)
@@ -89,39 +71,33 @@ static rf_status fail(const driver *d, rf_status status, int device, const char 
                    word_of(d, code), code, help ? "; " : "", help ? help : "");
 }
 
-static rf_status check(const driver *d, int device, const char *what, int code, rf_error *err) {
-    return code == 0 ? RF_OK : fail(d, RF_ERR_IO, device, what, code, err);
+rf_status rf_gpu_driver_check(const rf_gpu_driver *d, int device, const char *what, int code,
+                              rf_error *err) {
+    return code == 0 ? RF_OK : rf_gpu_driver_fail(d, RF_ERR_IO, device, what, code, err);
 }
 
 /* Calls work on what is current in the thread. */
-static int use(const driver *d, int device) {
+int rf_gpu_driver_use(const rf_gpu_driver *d, int device) {
     return d->vendor == RF_GPU_AMD ? d->calls.use_device(device)
                                    : d->calls.use_context(d->contexts[device]);
 }
-
-#define RF_USE(d, device, what, err)                                \
-    do {                                                            \
-        int use_code = use(d, device);                              \
-        if (use_code != 0)                                          \
-            return fail(d, RF_ERR_IO, device, what, use_code, err); \
-    } while (0)
 
 /* ---- the table ---------------------------------------------------------------------------------
  */
 
 static rf_status attach(rf_gpu *gpu, int device, rf_error *err) {
-    driver *d = driver_of(gpu);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
     void *context = NULL;
     if (d->vendor == RF_GPU_NVIDIA) {
         int code = d->calls.retain(&context, device);
-        RF_TRY(check(d, device, "taking its context", code, err));
+        RF_TRY(rf_gpu_driver_check(d, device, "taking its context", code, err));
         d->contexts[device] = context;
     }
-    return check(d, device, "selecting it", use(d, device), err);
+    return rf_gpu_driver_check(d, device, "selecting it", rf_gpu_driver_use(d, device), err);
 }
 
 static void detach(rf_gpu *gpu, int device) {
-    driver *d = driver_of(gpu);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
     if (d->vendor == RF_GPU_NVIDIA && d->contexts[device]) {
         (void)d->calls.use_context(NULL);
         (void)d->calls.forget(device);
@@ -131,94 +107,105 @@ static void detach(rf_gpu *gpu, int device) {
 
 static rf_status memory(rf_gpu *gpu, int device, uint64_t *free_bytes, uint64_t *total_bytes,
                         rf_error *err) {
-    driver *d = driver_of(gpu);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
     size_t available = 0, total = 0;
-    RF_USE(d, device, "asking for its memory", err);
-    RF_TRY(check(d, device, "asking for its memory", d->calls.memory(&available, &total), err));
+    RF_GPU_USE(d, device, "asking for its memory", err);
+    RF_TRY(rf_gpu_driver_check(d, device, "asking for its memory",
+                               d->calls.memory(&available, &total), err));
     *free_bytes = available;
     *total_bytes = total;
     return RF_OK;
 }
 
-static rf_status no_room(const driver *d, int device, size_t bytes, const char *where, int code,
-                         rf_error *err) {
+static rf_status no_room(const rf_gpu_driver *d, int device, size_t bytes, const char *where,
+                         int code, rf_error *err) {
     char what[96];
     (void)snprintf(what, sizeof what, "taking %zu bytes of %s", bytes, where);
     return code == 0 ? RF_OK
-                     : fail(d, code == OUT_OF_MEMORY ? RF_ERR_NO_MEMORY : RF_ERR_IO, device, what,
-                            code, err);
+                     : rf_gpu_driver_fail(d, code == OUT_OF_MEMORY ? RF_ERR_NO_MEMORY : RF_ERR_IO,
+                                          device, what, code, err);
 }
 
 static rf_status alloc(rf_gpu *gpu, int device, size_t bytes, rf_gpu_address *out, rf_error *err) {
-    driver *d = driver_of(gpu);
-    RF_USE(d, device, "taking memory", err);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    RF_GPU_USE(d, device, "taking memory", err);
     *out = 0;
     return no_room(d, device, bytes, "its memory", d->calls.alloc(out, bytes), err);
 }
 
 static void release(rf_gpu *gpu, int device, rf_gpu_address address) {
-    driver *d = driver_of(gpu);
-    if (address != 0 && use(d, device) == 0)
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    if (address != 0 && rf_gpu_driver_use(d, device) == 0)
         (void)d->calls.release(address);
 }
 
 static rf_status pin(rf_gpu *gpu, int device, size_t bytes, void **out, rf_error *err) {
-    driver *d = driver_of(gpu);
-    RF_USE(d, device, "pinning memory", err);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    RF_GPU_USE(d, device, "pinning memory", err);
     *out = NULL;
     return no_room(d, device, bytes, "pinned host memory", d->calls.pin(out, bytes, 0), err);
 }
 
 static void unpin(rf_gpu *gpu, int device, void *pinned) {
-    driver *d = driver_of(gpu);
-    if (pinned && use(d, device) == 0)
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    if (pinned && rf_gpu_driver_use(d, device) == 0)
         (void)d->calls.unpin(pinned);
 }
 
 static rf_status stream_create(rf_gpu *gpu, int device, rf_gpu_stream *out, rf_error *err) {
-    driver *d = driver_of(gpu);
-    RF_USE(d, device, "making a stream", err);
-    return check(d, device, "making a stream", d->calls.stream_create((void **)out, NON_BLOCKING),
-                 err);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    RF_GPU_USE(d, device, "making a stream", err);
+    return rf_gpu_driver_check(d, device, "making a stream",
+                               d->calls.stream_create((void **)out, NON_BLOCKING), err);
 }
 
 static void stream_destroy(rf_gpu *gpu, int device, rf_gpu_stream stream) {
-    driver *d = driver_of(gpu);
-    if (stream && use(d, device) == 0)
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    if (stream && rf_gpu_driver_use(d, device) == 0)
         (void)d->calls.stream_destroy(stream);
 }
 
 static rf_status stream_wait(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_error *err) {
-    driver *d = driver_of(gpu);
-    RF_USE(d, device, "waiting for a stream", err);
-    return check(d, device, "waiting for a stream", d->calls.stream_wait(stream), err);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    RF_GPU_USE(d, device, "waiting for a stream", err);
+    return rf_gpu_driver_check(d, device, "waiting for a stream", d->calls.stream_wait(stream),
+                               err);
 }
 
 static rf_status event_create(rf_gpu *gpu, int device, rf_gpu_event *out, rf_error *err) {
-    driver *d = driver_of(gpu);
-    RF_USE(d, device, "making an event", err);
-    return check(d, device, "making an event", d->calls.event_create((void **)out, 0), err);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    RF_GPU_USE(d, device, "making an event", err);
+    return rf_gpu_driver_check(d, device, "making an event", d->calls.event_create((void **)out, 0),
+                               err);
 }
 
 static void event_destroy(rf_gpu *gpu, int device, rf_gpu_event event) {
-    driver *d = driver_of(gpu);
-    if (event && use(d, device) == 0)
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    if (event && rf_gpu_driver_use(d, device) == 0)
         (void)d->calls.event_destroy(event);
 }
 
 static rf_status event_record(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_gpu_event event,
                               rf_error *err) {
-    driver *d = driver_of(gpu);
-    RF_USE(d, device, "recording an event", err);
-    return check(d, device, "recording an event", d->calls.event_record(event, stream), err);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    RF_GPU_USE(d, device, "recording an event", err);
+    return rf_gpu_driver_check(d, device, "recording an event",
+                               d->calls.event_record(event, stream), err);
+}
+
+static rf_status event_wait(rf_gpu *gpu, int device, rf_gpu_event event, rf_error *err) {
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    RF_GPU_USE(d, device, "waiting for an event", err);
+    return rf_gpu_driver_check(d, device, "waiting for an event", d->calls.event_wait(event), err);
 }
 
 static rf_status event_elapsed(rf_gpu *gpu, int device, rf_gpu_event from, rf_gpu_event to,
                                uint64_t *ns, rf_error *err) {
-    driver *d = driver_of(gpu);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
     float ms = 0;
-    RF_USE(d, device, "reading events", err);
-    RF_TRY(check(d, device, "reading events", d->calls.event_elapsed(&ms, from, to), err));
+    RF_GPU_USE(d, device, "reading events", err);
+    RF_TRY(rf_gpu_driver_check(d, device, "reading events", d->calls.event_elapsed(&ms, from, to),
+                               err));
     *ns = ms > 0 ? (uint64_t)((double)ms * NS_PER_MS) : 0;
     return RF_OK;
 }
@@ -227,18 +214,26 @@ static rf_status copy(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_gpu_copy
                       uint64_t to, uint64_t from, size_t bytes, rf_error *err) {
     static const char *const what[RF_GPU_COPY_KIND_COUNT] = {"copying to it", "copying from it",
                                                              "copying inside it"};
-    driver *d = driver_of(gpu);
-    RF_USE(d, device, what[kind], err);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    RF_GPU_USE(d, device, what[kind], err);
     int code = kind == RF_GPU_TO_DEVICE ? d->calls.copy_to_device(to, from, bytes, stream)
                : kind == RF_GPU_TO_HOST ? d->calls.copy_to_host(to, from, bytes, stream)
                                         : d->calls.copy_inside(to, from, bytes, stream);
-    return check(d, device, what[kind], code, err);
+    return rf_gpu_driver_check(d, device, what[kind], code, err);
+}
+
+static rf_status clear(rf_gpu *gpu, int device, rf_gpu_stream stream, rf_gpu_address at,
+                       size_t bytes, rf_error *err) {
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
+    RF_GPU_USE(d, device, "clearing memory", err);
+    return rf_gpu_driver_check(d, device, "clearing memory", d->calls.clear(at, 0, bytes, stream),
+                               err);
 }
 
 static void destroy(rf_gpu *gpu) {
     if (!gpu)
         return;
-    driver *d = driver_of(gpu);
+    rf_gpu_driver *d = (rf_gpu_driver *)gpu;
     for (int i = 0; d->contexts && i < gpu->n_devices; i++)
         detach(gpu, i);
     rf_free(d->contexts);
@@ -257,7 +252,7 @@ static bool find(void *library, const char *symbol, void *out) {
     return found || !*symbol;
 }
 
-static rf_status find_calls(driver *d, rf_error *err) {
+static rf_status find_calls(rf_gpu_driver *d, rf_error *err) {
     bool amd = d->vendor == RF_GPU_AMD;
     const char *missing = NULL;
 #define X(field, args, cuda, hip)                             \
@@ -274,7 +269,7 @@ static rf_status find_calls(driver *d, rf_error *err) {
                    : RF_OK;
 }
 
-static rf_status find_library(driver *d, rf_error *err) {
+static rf_status find_library(rf_gpu_driver *d, rf_error *err) {
     const vendor_row *row = &vendors[d->vendor];
     for (size_t i = 0; row->libraries[i]; i++) {
         d->library = dlopen(row->libraries[i], RTLD_NOW | RTLD_LOCAL);
@@ -286,7 +281,7 @@ static rf_status find_library(driver *d, rf_error *err) {
                    row->libraries[0]);
 }
 
-static int attribute(const driver *d, int which, int device) {
+static int attribute(const rf_gpu_driver *d, int which, int device) {
     int value = 0;
     return d->calls.attribute(&value, which, device) == 0 ? value : 0;
 }
@@ -303,12 +298,13 @@ static void learn_amd(rf_gpu_info *info) {
     info->integrated = node.integrated;
 }
 
-static rf_status learn_device(driver *d, int device, rf_error *err) {
+static rf_status learn_device(rf_gpu_driver *d, int device, rf_error *err) {
     rf_gpu_info *info = &d->info[device];
     size_t total = 0;
-    RF_TRY(check(d, device, "asking for its name",
-                 d->calls.name(info->name, RF_GPU_NAME_BYTES, device), err));
-    RF_TRY(check(d, device, "asking for its size", d->calls.total(&total, device), err));
+    RF_TRY(rf_gpu_driver_check(d, device, "asking for its name",
+                               d->calls.name(info->name, RF_GPU_NAME_BYTES, device), err));
+    RF_TRY(
+        rf_gpu_driver_check(d, device, "asking for its size", d->calls.total(&total, device), err));
     (void)d->calls.pci(info->pci, RF_GPU_PCI_BYTES, device);
     for (char *c = info->pci; *c; c++) /* as /sys spells it */
         *c = *c >= 'A' && *c <= 'F' ? (char)(*c - 'A' + 'a') : *c;
@@ -325,7 +321,7 @@ static rf_status learn_device(driver *d, int device, rf_error *err) {
     return RF_OK;
 }
 
-static rf_status start(driver *d, rf_error *err) {
+static rf_status start(rf_gpu_driver *d, rf_error *err) {
     bool amd = d->vendor == RF_GPU_AMD;
     RF_TRY(find_library(d, err));
     RF_TRY(find_calls(d, err));
@@ -333,8 +329,9 @@ static rf_status start(driver *d, rf_error *err) {
     if (code == NO_DEVICE || code == INVALID_DEVICE)
         return RF_OK;
     if (code != 0)
-        return fail(d, RF_ERR_UNSUPPORTED, -1, "starting the driver", code, err);
-    RF_TRY(check(d, -1, "asking for its version", d->calls.version(&d->base.version), err));
+        return rf_gpu_driver_fail(d, RF_ERR_UNSUPPORTED, -1, "starting the driver", code, err);
+    RF_TRY(rf_gpu_driver_check(d, -1, "asking for its version", d->calls.version(&d->base.version),
+                               err));
     if (d->base.version < (amd ? HIP_LEAST : CUDA_LEAST))
         return rf_fail(err, RF_ERR_UNSUPPORTED,
                        "the %s driver has version %d, expected at least %d: install a newer one",
@@ -344,7 +341,7 @@ static rf_status start(driver *d, rf_error *err) {
         d->base.n_devices = 0;
         return RF_OK;
     }
-    RF_TRY(check(d, -1, "counting devices", code, err));
+    RF_TRY(rf_gpu_driver_check(d, -1, "counting devices", code, err));
     size_t n = (size_t)d->base.n_devices;
     d->info = rf_calloc(n, sizeof *d->info);
     d->contexts = rf_calloc(n, sizeof *d->contexts);
@@ -357,7 +354,7 @@ static rf_status start(driver *d, rf_error *err) {
 }
 
 rf_status rf_gpu_driver_open(rf_gpu_vendor vendor, rf_gpu **out, rf_error *err) {
-    driver *d = rf_calloc(1, sizeof *d);
+    rf_gpu_driver *d = rf_calloc(1, sizeof *d);
     if (!d)
         return rf_fail(err, RF_ERR_NO_MEMORY, "out of memory for a driver");
     d->vendor = vendor;
@@ -376,10 +373,13 @@ rf_status rf_gpu_driver_open(rf_gpu_vendor vendor, rf_gpu **out, rf_error *err) 
         .event_create = event_create,
         .event_destroy = event_destroy,
         .event_record = event_record,
+        .event_wait = event_wait,
         .event_elapsed = event_elapsed,
         .copy = copy,
+        .clear = clear,
         .destroy = destroy,
     };
+    rf_gpu_driver_add_code(&d->base.api);
     rf_status status = start(d, err);
     if (status != RF_OK) {
         destroy(&d->base);

@@ -2,6 +2,8 @@
  * of a device's. Built as libcuda.so.1, and with -DHIP as libamdhip64.so.6. FAKE_<CALL>=number
  * makes a call answer that error; FAKE_COUNT and FAKE_VERSION say how many devices there are, and
  * how old the driver is; FAKE_DAMAGE changes a byte on the way back. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +11,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#ifndef FAKE_WAVE
+#define FAKE_WAVE 32
+#endif
 #ifdef HIP
 #define CALL(cuda, hip) __attribute__((visibility("default"))) int hip
 #else
@@ -105,6 +110,10 @@ CALL(cuEventRecord, hipEventRecord)(struct timespec *event, void *stream) {
     (void)stream;
     return clock_gettime(CLOCK_MONOTONIC, event);
 }
+CALL(cuEventSynchronize, hipEventSynchronize)(void *event) {
+    (void)event;
+    return asked("FAKE_WAIT", 0);
+}
 CALL(cuEventElapsedTime, hipEventElapsedTime)
 (float *ms, const struct timespec *from, const struct timespec *to) {
     *ms = (float)((double)(to->tv_sec - from->tv_sec) * 1e3 +
@@ -128,6 +137,103 @@ CALL(cuMemcpyDtoDAsync_v2, hipMemcpyDtoDAsync)(void *to, void *from, size_t byte
     memcpy(to, from, bytes);
     return 0;
 }
+CALL(cuMemsetD8Async, hipMemsetD8Async)
+(void *at, unsigned char value, size_t bytes, void *stream) {
+    (void)stream;
+    memset(at, value, bytes);
+    return 0;
+}
+
+/* Code: a kernel is a function of this library that takes its struct's address (src/gpu/emu); the
+ * driver that has none refuses them. */
+extern void emu_launch(void (*kernel)(const void *args), const unsigned grid[3], unsigned threads,
+                       const void *args) __attribute__((weak));
+
+CALL(cuModuleLoadData, hipModuleLoadData)(void **module, const void *image) {
+    int code = image ? asked("FAKE_LOAD", 0) : 1;
+    return code ? code : take(module, 64);
+}
+CALL(cuModuleUnload, hipModuleUnload)(void *module) { return give(module); }
+CALL(cuModuleGetFunction, hipModuleGetFunction)
+(void **function, void *module, const char *name) {
+    Dl_info self;
+    (void)module;
+    *function = NULL;
+    if (dladdr((void *)places, &self) != 0) {
+        void *library = dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+        *function = library ? dlsym(library, name) : NULL;
+        if (library)
+            (void)dlclose(library);
+    }
+    return *function ? 0 : 500;
+}
+
+/* A recorded launch holds a copy of its arguments. */
+enum { ARGS_BYTES = 1024 };
+typedef struct launch {
+    void (*kernel)(const void *args);
+    unsigned grid[3], threads;
+    unsigned char args[ARGS_BYTES];
+    struct launch *next;
+} launch;
+static launch *recorded, **record_end;
+
+CALL(cuLaunchKernel, hipModuleLaunchKernel)
+(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+ unsigned shared, void *stream, void **args, void **extra) {
+    launch *l;
+    (void)stream;
+    int code = asked("FAKE_LAUNCH", 0);
+    if (code || !emu_launch || !gx || !gy || !gz || gy > 65535 || gz > 65535 || bx > 1024 ||
+        by != 1 || bz != 1 || shared || extra)
+        return code ? code : 1;
+    l = calloc(1, sizeof *l);
+    *l = (launch){.grid = {gx, gy, gz}, .threads = bx};
+    memcpy(&l->kernel, &function, sizeof function);
+    memcpy(l->args, args[0], ARGS_BYTES); /* reads beyond the struct, on the caller's stack */
+    if (record_end) {
+        *record_end = l;
+        record_end = &l->next;
+        return 0;
+    }
+    emu_launch(l->kernel, l->grid, l->threads, l->args);
+    free(l);
+    return 0;
+}
+CALL(cuStreamBeginCapture_v2, hipStreamBeginCapture)(void *stream, int mode) {
+    (void)stream;
+    recorded = NULL;
+    record_end = &recorded;
+    return mode != 1;
+}
+CALL(cuStreamEndCapture, hipStreamEndCapture)(void *stream, void **graph) {
+    (void)stream;
+    record_end = NULL;
+    *graph = recorded;
+    return 0;
+}
+CALL(cuGraphInstantiateWithFlags, hipGraphInstantiateWithFlags)
+(void **made, void *graph, uint64_t flags) {
+    *made = graph;
+    return flags != 0;
+}
+CALL(cuGraphDestroy, hipGraphDestroy)(void *graph) {
+    (void)graph; /* what was made of it has it */
+    return 0;
+}
+CALL(cuGraphLaunch, hipGraphLaunch)(launch *made, void *stream) {
+    (void)stream;
+    for (; made; made = made->next)
+        emu_launch(made->kernel, made->grid, made->threads, made->args);
+    return 0;
+}
+CALL(cuGraphExecDestroy, hipGraphExecDestroy)(launch *made) {
+    for (launch *next; made; made = next) {
+        next = made->next;
+        free(made);
+    }
+    return 0;
+}
 
 #ifdef HIP
 CALL(, hipSetDevice)(int device) { return device < 0; }
@@ -135,7 +241,7 @@ __attribute__((visibility("default"))) const char *hipGetErrorName(int code) { r
 #else
 CALL(cuDeviceGetAttribute, )(int *value, int which, int device) {
     (void)device;
-    *value = which == 75 ? 9 : which == 76 ? 0 : which == 16 ? 132 : which == 10 ? 32 : 0;
+    *value = which == 75 ? 9 : which == 76 ? 0 : which == 16 ? 132 : which == 10 ? FAKE_WAVE : 0;
     return 0;
 }
 static int held[64];

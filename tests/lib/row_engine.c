@@ -1,5 +1,7 @@
 #include "tests/lib/row_engine.h"
 
+#include "gpu/backend_gpu.h"
+
 #include <string.h>
 
 enum { SECOND_NS = 1000000000 };
@@ -43,7 +45,9 @@ rf_status row_engine_open(row_engine *e, const rf_program *program, const rf_cpu
     with.on_row = on_row;
     with.on_step = on_step;
     with.user = e;
-    RF_TRY(rf_cpu_backend_create(cpu, &backend, err));
+    const rf_gpu_options gpu = {0};
+    RF_TRY(cpu ? rf_cpu_backend_create(cpu, &backend, err)
+               : rf_gpu_backend_open(&gpu, &backend, err));
     rf_status status = rf_engine_create(backend, program, &with, NULL, NULL, &e->engine, err);
     if (status != RF_OK)
         backend->api->destroy(backend);

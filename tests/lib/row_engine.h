@@ -1,5 +1,5 @@
 /*
- * An engine on a CPU backend of its own that hands back rows of logits. A sequence is fed in pieces
+ * An engine on a backend of its own that hands back rows of logits. A sequence is fed in pieces
  * of any size: each is a request for the text so far, of which the engine finds all but the piece
  * in its cache under the same salt. Test code; one thread.
  */
@@ -31,7 +31,8 @@ typedef struct row_engine {
 
 /* Room for n_seqs sequences of n_ctx tokens, cached ones besides, and for all rows in one step. */
 rf_engine_options row_engine_options(rf_kv_type kv_type, uint32_t n_ctx, uint32_t n_seqs);
-/* e must not move until it is closed; nothing is to be closed after a failure. */
+/* cpu NULL: on the first GPU. e must not move until it is closed; nothing is to be closed after a
+ * failure. */
 RF_NODISCARD rf_status row_engine_open(row_engine *e, const rf_program *program,
                                        const rf_cpu_options *cpu, const rf_engine_options *options,
                                        rf_error *err);
