@@ -39,8 +39,10 @@ endif
 LIB := $(BUILD)/internal.a
 BIN := $(BUILD)/rocmforge
 
-# Kernels for GPUs, the same in every CONFIG; without clang-19 the program has none, and says so.
-KERNEL_CC := $(firstword $(shell command -v clang-19))
+# Kernels for GPUs, the same in every CONFIG; without clang-19 and lld-19 the program has none, and says so.
+KERNEL_CC := $(if $(shell command -v ld.lld-19),$(shell command -v clang-19))
+# What install-deps is asked for beside the rest, where there is a GPU.
+GPU_NEED := $(if $(wildcard /dev/nvidiactl /dev/kfd),gpu)
 ALL_GPU_TARGETS := sm_80 gfx900 gfx906 gfx908 gfx90a gfx942 gfx1030 gfx1100 gfx1101 gfx1151 gfx1200 gfx1201
 GPU_TARGETS ?= sm_80 gfx90a gfx942 gfx1100 gfx1201
 KERNEL_FILES := $(basename $(notdir $(wildcard src/gpu/kernels/*.hip)))
@@ -85,9 +87,14 @@ $(BUILD)/%.o: %.c Makefile
 build/gpu/%.zst: $(wildcard src/gpu/kernels/*) src/gpu/gpu_types.def tools/gpu-kernel
 	@echo "GPU $*"; tools/gpu-kernel $(KERNEL_CC) $(patsubst %/,%,$(dir $*)) $(notdir $*) $@
 
-$(BUILD)/gpu_codes.o: $(GPU_CODES) tools/gpu-code Makefile
-	@mkdir -p $(@D)
-	@tools/gpu-code $(GPU_CODES) >$(@:.o=.S) && $(CC) -c $(@:.o=.S) -o $@
+# Written anew when the list of targets is another one.
+.PHONY: targets-change
+$(BUILD)/gpu_codes.S: targets-change
+	@mkdir -p $(@D) && tools/gpu-code $(GPU_CODES) >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(BUILD)/gpu_codes.o: $(BUILD)/gpu_codes.S $(GPU_CODES)
+	@$(CC) -c $< -o $@
 
 # The emulator: a driver's library whose device is this processor (src/gpu/emu).
 EMU := $(foreach w,32 64,build/emu/wave$w/libcuda.so.1)
@@ -202,7 +209,7 @@ help:
 	@echo '                  MODEL=gemma3-270m  another model      PROMPT="…"  your own question'
 	@echo 'make serve-demo serve that model on port 8080'
 	@echo 'make test       the whole test suite (installs what it needs)'
-	@echo 'make test-gpu   what needs a GPU: golden models and types on it'
+	@echo 'make test-gpu   what needs a GPU: golden models and types on it, compute-sanitizer where it is'
 	@echo 'make soak       the server overloaded, 100,000 mixed requests, idle connections; some minutes'
 	@echo 'make check      the style checks alone       make format   let clang-format write the files'
 	@echo 'make fuzz       libFuzzer on every target, FUZZ_SECONDS each (default 60)'
@@ -214,13 +221,13 @@ help:
 
 demo: export PROMPT := $(PROMPT)
 demo:
-	@tools/install-deps build demo
+	@tools/install-deps build demo $(GPU_NEED)
 	@$(SUBMAKE) all
 	@model=$$(tools/fetch-model $(MODEL)) && \
 	  $(BIN) generate -m "$$model" -p "$$PROMPT" -n 128 --temp 0 $(if $(filter gemma3-270m,$(MODEL)),--raw)
 
 serve-demo:
-	@tools/install-deps build demo
+	@tools/install-deps build demo $(GPU_NEED)
 	@$(SUBMAKE) all
 	@model=$$(tools/fetch-model $(MODEL)) && \
 	  echo "curl http://127.0.0.1:8080/v1/chat/completions -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'" && \
@@ -228,7 +235,7 @@ serve-demo:
 	  exec $(BIN) serve -m "$$model" --max-seqs 16
 
 test:
-	@tools/install-deps build demo test
+	@tools/install-deps build demo gpu test
 	@$(SUBMAKE) CONFIG=release all lib tests emu $(BUILD)/tests/real $(BUILD)/tests/hostile $(BUILD)/tests/gpu_models
 	@$(SUBMAKE) CONFIG=asan all tests
 	@$(SUBMAKE) CONFIG=tsan all tests
@@ -238,9 +245,13 @@ test:
 
 # On a machine with a GPU.
 test-gpu:
-	@tools/install-deps build test
+	@tools/install-deps build gpu test
 	@$(SUBMAKE) CONFIG=release all $(BUILD)/tests/gpu_models
 	@$(BUILD)/tests/gpu_models
+	@set -e; command -v compute-sanitizer >/dev/null || exit 0; \
+	for model in llama mixtral gemma3; do for tool in memcheck racecheck; do echo "== $$tool $$model"; \
+	  compute-sanitizer --tool $$tool --error-exitcode 1 $(BIN) generate -m tests/golden/models/$$model.gguf --raw -q -n 4 --temp 0 \
+	    --ignore-eos -c 64 --device gpu -p "Hello there my friend, this prompt has more than eight tokens"; done; done
 
 soak: all
 	@bench/soak

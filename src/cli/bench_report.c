@@ -192,7 +192,7 @@ static void set_model(json_t *object, const rf_bench_row *row, bool *ok) {
 static void set_figures(json_t *object, const rf_bench_row *row, bool *ok) {
     figures f = figures_of(row);
     char name[RF_BENCH_NAME_BYTES], hash[20];
-    bool int8 = row->peak.int8_ops > 0;
+    bool read = row->peak.read_bytes > 0, int8 = row->peak.int8_ops > 0;
     (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)row->result->logits_hash);
     rf_json_set(object, "test", json_string(rf_bench_test_name(row->test, name)), ok);
     rf_json_set(object, "avg_ns", json_real(f.mean_ns), ok);
@@ -202,8 +202,8 @@ static void set_figures(json_t *object, const rf_bench_row *row, bool *ok) {
     rf_json_set(object, "avg_ts_per_seq", json_real(f.mean / row->test->n_seqs), ok);
     rf_json_set(object, "bytes_per_token", json_real(f.token_bytes), ok);
     rf_json_set(object, "read_gbs", json_real(f.read_rate * 1e-9), ok);
-    rf_json_set(object, "peak_read_gbs", json_real(row->peak.read_bytes * 1e-9), ok);
-    rf_json_set(object, "read_share", json_real(f.read_rate / row->peak.read_bytes), ok);
+    rf_json_set(object, "peak_read_gbs", real_or_null(row->peak.read_bytes * 1e-9, read), ok);
+    rf_json_set(object, "read_share", real_or_null(f.read_rate / row->peak.read_bytes, read), ok);
     rf_json_set(object, "product_gops", json_real(f.ops_rate * 1e-9), ok);
     rf_json_set(object, "peak_int8_gops", real_or_null(row->peak.int8_ops * 1e-9, int8), ok);
     rf_json_set(object, "int8_share", real_or_null(f.ops_rate / row->peak.int8_ops, int8), ok);

@@ -35,6 +35,8 @@ static void release(job *j) {
 }
 
 static rf_status measure_peak(job *j, uint32_t n_threads, rf_error *err) {
+    if (rf_session_on_gpu(j->cli))
+        return RF_OK; /* the peak would be this processor's */
     if (j->peak_threads == n_threads)
         return RF_OK;
     uint32_t features;

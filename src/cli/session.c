@@ -150,6 +150,10 @@ rf_status rf_session_features(const rf_cli *cli, uint32_t *out, rf_error *err) {
     return rf_cpu_features_named(rf_opt_text(&cli->options, RF_OPT_ISA), out, err);
 }
 
+bool rf_session_on_gpu(const rf_cli *cli) {
+    return rf_opt_int(&cli->options, RF_OPT_DEVICE) == DEVICE_GPU;
+}
+
 rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend **out,
                              rf_error *err) {
     const rf_options *options = &cli->options;
@@ -162,7 +166,7 @@ rf_status rf_session_backend(const rf_cli *cli, uint32_t n_threads, rf_backend *
             .fail_every = (uint64_t)rf_opt_int(options, RF_OPT_NULL_FAIL_EVERY)};
         return rf_null_backend_create(&null, out, err);
     }
-    if (rf_opt_int(options, RF_OPT_DEVICE) == DEVICE_GPU)
+    if (rf_session_on_gpu(cli))
         return rf_gpu_backend_open(&gpu, out, err);
     RF_TRY(rf_session_features(cli, &features, err));
     rf_cpu_options cpu = {

@@ -50,6 +50,7 @@ RF_NODISCARD rf_status rf_session_open(rf_cli *cli, rf_session *session, bool wi
 RF_NODISCARD rf_status rf_session_start(rf_cli *cli, rf_session *session, rf_error *err);
 void rf_session_close(rf_session *session); /* safe on a zeroed one */
 
+bool rf_session_on_gpu(const rf_cli *cli); /* --device gpu */
 /* What the options ask of engine and backend; rf_session_fit_pool adds --kv-bytes. */
 rf_engine_options rf_session_engine_options(const rf_cli *cli, const rf_session *session);
 RF_NODISCARD rf_status rf_session_fit_pool(const rf_cli *cli, const rf_session *session,

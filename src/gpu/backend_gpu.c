@@ -151,7 +151,6 @@ static rf_status queue_angles(rf_gpu_backend *b, rf_error *err) {
                                    .positions = rf_gpu_area(b, b->plan.areas.batch) +
                                                 b->plan.batch_at.positions * sizeof(int32_t),
                                    .out = rf_gpu_area(b, b->plan.angles[i]),
-                                   .n_rows = b->n_rows,
                                    .n_half = rope->n_dims / 2,
                                    .magnitude = rope->magnitude};
         if (rope->kind != RF_ROPE_NONE)
@@ -174,11 +173,9 @@ static rf_status queue_ops(rf_gpu_backend *b, uint64_t *op_ns, rf_error *err) {
     RF_TRY(queue_angles(b, err));
     for (uint32_t i = 0; i < b->program->n_ops; i++) {
         const rf_op *op = &b->program->ops[i];
-        rf_value_id prepared = b->prepared;
+        if (rf_op_look(b->program, op).out == b->prepared)
+            b->prepared = RF_NONE; /* it is written anew */
         RF_TRY(queue[op->kind](b, op, err));
-        if (rf_op_look(b->program, op).out == prepared && b->prepared == prepared &&
-            op->kind != RF_OP_NORM)
-            b->prepared = RF_NONE; /* it was written anew */
         if (op_ns) {
             RF_TRY(b->gpu->api.stream_wait(b->gpu, b->device, b->stream, err));
             op_ns[i + 1] = rf_clock_ns();
@@ -365,8 +362,9 @@ static const rf_backend_api gpu_api = {
     .destroy = destroy,
 };
 
-rf_status rf_gpu_backend_create(rf_gpu *gpu, int device, const rf_gpu_options *options,
-                                rf_backend **out, rf_error *err) {
+/* gpu becomes the backend's own on success. */
+static rf_status create(rf_gpu *gpu, int device, const rf_gpu_options *options, rf_backend **out,
+                        rf_error *err) {
     *out = NULL;
     rf_gpu_backend *b = rf_calloc(1, sizeof *b);
     if (!b)
@@ -411,7 +409,7 @@ static rf_status find_first(rf_gpu **gpu, rf_error *err) {
 rf_status rf_gpu_backend_open(const rf_gpu_options *options, rf_backend **out, rf_error *err) {
     rf_gpu *gpu;
     RF_TRY(find_first(&gpu, err));
-    rf_status status = rf_gpu_backend_create(gpu, 0, options, out, err);
+    rf_status status = create(gpu, 0, options, out, err);
     if (status != RF_OK)
         gpu->api.destroy(gpu);
     return status;

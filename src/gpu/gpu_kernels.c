@@ -1,28 +1,24 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "gpu/gpu_state.h"
 
-/* A kernel is in one of the modules. */
-static rf_status find(rf_gpu_backend *b, const char *name, rf_gpu_function *out, rf_error *err) {
-    for (int i = 0; i < RF_GPU_MODULES; i++) {
-        rf_error ignored = {0};
-        if (b->gpu->api.function_find(b->gpu, b->device, b->modules[i], name, out, &ignored) ==
-            RF_OK)
-            return RF_OK;
-    }
-    *out = NULL;
-    return rf_fail(err, RF_ERR_UNSUPPORTED, "%s device %d: no kernel %s was built",
-                   b->gpu->api.name, b->device, name);
+static rf_status find(rf_gpu_backend *b, const char *file, const char *name, rf_gpu_function *out,
+                      rf_error *err) {
+    int i = 0;
+    while (i + 1 < RF_GPU_MODULES && strcmp(b->codes[i]->file, file) != 0)
+        i++;
+    return b->gpu->api.function_find(b->gpu, b->device, b->modules[i], name, out, err);
 }
 
 static rf_status find_typed(rf_gpu_backend *b, rf_error *err) {
     static const struct {
-        const char *prefix, *suffix;
+        const char *file, *prefix, *suffix;
         bool floats, f32;
     } rows[] = {
-#define X(id, name)
-#define Y(id, prefix, suffix, floats, f32) {prefix, suffix, floats, f32},
+#define X(id, file, name)
+#define Y(id, file, prefix, suffix, floats, f32) {file, prefix, suffix, floats, f32},
 #include "gpu/kernel_list.def"
 #undef X
 #undef Y
@@ -45,7 +41,7 @@ static rf_status find_typed(rf_gpu_backend *b, rf_error *err) {
             if (!wanted || (needs_matrix && !b->has_matrix))
                 continue;
             (void)snprintf(name, sizeof name, "%s%s%s", rows[t].prefix, names[q], rows[t].suffix);
-            if (find(b, name, &b->typed[t][q], &missing) == RF_OK)
+            if (find(b, rows[t].file, name, &b->typed[t][q], &missing) == RF_OK)
                 continue;
             if (!needs_matrix)
                 return rf_fail(err, RF_ERR_UNSUPPORTED, "%s", missing.text);
@@ -56,24 +52,25 @@ static rf_status find_typed(rf_gpu_backend *b, rf_error *err) {
 }
 
 rf_status rf_gpu_load_kernels(rf_gpu_backend *b, rf_error *err) {
-    static const char *const names[] = {
-#define X(id, name) name,
-#define Y(id, prefix, suffix, floats, f32)
+    static const struct {
+        const char *file, *name;
+    } rows[] = {
+#define X(id, file, name) {file, name},
+#define Y(id, file, prefix, suffix, floats, f32)
 #include "gpu/kernel_list.def"
 #undef X
 #undef Y
     };
-    const rf_gpu_code *codes[RF_GPU_MODULES];
-    RF_TRY(rf_gpu_code_find(b->gpu->info[b->device].arch, codes, err));
+    RF_TRY(rf_gpu_code_find(b->gpu->info[b->device].arch, b->codes, err));
     for (int i = 0; i < RF_GPU_MODULES; i++) {
         uint8_t *image;
-        RF_TRY(rf_gpu_code_unpack(codes[i], &image, err));
+        RF_TRY(rf_gpu_code_unpack(b->codes[i], &image, err));
         rf_status status = b->gpu->api.module_load(b->gpu, b->device, image, &b->modules[i], err);
         rf_free(image);
         RF_TRY(status);
     }
     for (int k = 0; k < RF_GPU_K_COUNT; k++)
-        RF_TRY(find(b, names[k], &b->kernels[k], err));
+        RF_TRY(find(b, rows[k].file, rows[k].name, &b->kernels[k], err));
     b->has_matrix = true;
     return find_typed(b, err);
 }

@@ -2,7 +2,7 @@
 #include "gpu/gpu_state.h"
 #include "op/op_view.h"
 
-enum { ALIGN = 256, FLOAT = 4, MAX_HEAD = 256, MAX_EXPERTS = 1024 };
+enum { ALIGN = 256, FLOAT = 4, MAX_HEAD = 256, MAX_GRID = 65535 };
 
 static uint64_t take(uint64_t *total, uint64_t bytes) {
     uint64_t at = *total;
@@ -140,19 +140,18 @@ typedef struct widths {
     uint64_t in;      /* floats of prepared activations */
     uint64_t in_cols; /* of one row of them */
     uint64_t in_rows;
-    uint64_t gated, slots, logits, n_slots, partial;
+    uint64_t gated, slots, logits, n_slots, n_expert, partial;
 } widths;
 
-static void widen(const rf_gpu_backend *b, const rf_program *program, const rf_limits *limits,
-                  const rf_op *op, widths *w) {
+static void widen(const rf_program *program, const rf_limits *limits, const rf_op *op, widths *w) {
     rf_op_view view = rf_op_look(program, op);
     uint64_t rows = view.in == RF_NONE ? 0 : rows_of(program, limits, view.in), cols = 0;
-    (void)b;
     switch (op->kind) {
     case RF_OP_GATED_MATMUL:
         w->gated = most(w->gated, rows * program->weights[op->u.gated_matmul.gate].n_rows);
         break;
     case RF_OP_MOE_ROUTE:
+        w->n_expert = most(w->n_expert, program->weights[op->u.moe_route.weight].n_rows);
         w->logits = most(w->logits, rows * program->weights[op->u.moe_route.weight].n_rows);
         break;
     case RF_OP_MOE_GATED_MATMUL:
@@ -180,14 +179,28 @@ static void widen(const rf_gpu_backend *b, const rf_program *program, const rf_l
     }
 }
 
-static void plan_areas(const rf_gpu_backend *b, const rf_program *program, const rf_limits *limits,
-                       rf_gpu_plan *plan) {
+/* Rows, and slots of experts, are a dimension of grids. */
+static rf_status check_grid(const rf_limits *limits, const widths *w, rf_error *err) {
+    if (w->n_expert > RF_GPU_MAX_EXPERTS)
+        return rf_fail(err, RF_ERR_UNSUPPORTED, "%llu experts: GPUs take at most %d",
+                       (unsigned long long)w->n_expert, RF_GPU_MAX_EXPERTS);
+    if (limits->max_tokens <= MAX_GRID && w->n_slots <= MAX_GRID)
+        return RF_OK;
+    return rf_fail(err, RF_ERR_UNSUPPORTED,
+                   "a batch of %u tokens (%llu with the experts of each): GPUs take at most %d; a "
+                   "smaller --batch-size helps",
+                   limits->max_tokens, (unsigned long long)w->n_slots, MAX_GRID);
+}
+
+static rf_status plan_areas(const rf_gpu_backend *b, const rf_program *program,
+                            const rf_limits *limits, rf_gpu_plan *plan, rf_error *err) {
     widths w = {0};
     rf_gpu_areas *a = &plan->areas;
     uint64_t units = b->gpu->info[b->device].n_units ? b->gpu->info[b->device].n_units : 1;
     plan->target_waves = units * 16;
     for (uint32_t i = 0; i < program->n_ops; i++)
-        widen(b, program, limits, &program->ops[i], &w);
+        widen(program, limits, &program->ops[i], &w);
+    RF_TRY(check_grid(limits, &w, err));
     a->acts_high = take(&a->bytes, w.in);
     a->acts_low = take(&a->bytes, w.in);
     a->acts_scales = take(&a->bytes, w.in / RF_GPU_GROUP * FLOAT);
@@ -200,7 +213,7 @@ static void plan_areas(const rf_gpu_backend *b, const rf_program *program, const
     a->slots = take(&a->bytes, w.slots * FLOAT);
     a->logits = take(&a->bytes, w.logits * FLOAT);
     a->order = take(&a->bytes, w.n_slots * FLOAT);
-    a->start = take(&a->bytes, (MAX_EXPERTS + 1) * FLOAT);
+    a->start = take(&a->bytes, (RF_GPU_MAX_EXPERTS + 1) * FLOAT);
     for (uint32_t i = 0; i < program->n_values; i++)
         plan->values[i] = take(&a->bytes, rows_of(program, limits, (rf_value_id)i) *
                                               program->values[i].n_cols * FLOAT);
@@ -209,6 +222,7 @@ static void plan_areas(const rf_gpu_backend *b, const rf_program *program, const
         plan->angles[i] =
             take(&a->bytes, (uint64_t)limits->max_tokens * program->ropes[i].n_dims * FLOAT);
     }
+    return RF_OK;
 }
 
 rf_status rf_gpu_plan_make(const rf_gpu_backend *backend, const rf_program *program,
@@ -227,7 +241,7 @@ rf_status rf_gpu_plan_make(const rf_gpu_backend *backend, const rf_program *prog
     RF_TRY(plan_weights(program, out, err));
     RF_TRY(plan_kv(program, limits, out, err));
     plan_batch(program, limits, out);
-    plan_areas(backend, program, limits, out);
+    RF_TRY(plan_areas(backend, program, limits, out, err));
     out->memory.workspace_bytes = out->areas.bytes;
     return RF_OK;
 }

@@ -6,13 +6,14 @@
 #define RF_GPU_GPU_STATE_H
 
 #include "base/arena.h"
+#include "gpu/api.h"
 #include "gpu/backend_gpu.h"
 #include "gpu/code.h"
 #include "gpu/kernels/args.h"
 
 typedef enum rf_gpu_kernel {
-#define X(id, name) RF_GPU_K_##id,
-#define Y(id, prefix, suffix, floats, f32)
+#define X(id, file, name) RF_GPU_K_##id,
+#define Y(id, file, prefix, suffix, floats, f32)
 #include "gpu/kernel_list.def"
 #undef X
 #undef Y
@@ -20,8 +21,8 @@ typedef enum rf_gpu_kernel {
 } rf_gpu_kernel;
 
 typedef enum rf_gpu_typed { /* a kernel for each type */
-#define X(id, name)
-#define Y(id, prefix, suffix, floats, f32) RF_GPU_T_##id,
+#define X(id, file, name)
+#define Y(id, file, prefix, suffix, floats, f32) RF_GPU_T_##id,
 #include "gpu/kernel_list.def"
 #undef X
 #undef Y
@@ -73,6 +74,7 @@ typedef struct rf_gpu_backend {
     int device;
     rf_gpu_options options;
     rf_gpu_stream stream;
+    const rf_gpu_code *codes[RF_GPU_MODULES]; /* what the modules were made of */
     rf_gpu_module modules[RF_GPU_MODULES];
     rf_gpu_function kernels[RF_GPU_K_COUNT];
     rf_gpu_function typed[RF_GPU_T_COUNT][RF_QTYPE_COUNT]; /* NULL: no such kernel */
@@ -136,7 +138,7 @@ RF_NODISCARD rf_status rf_gpu_launch_kernel(rf_gpu_backend *backend, rf_gpu_kern
 unsigned rf_gpu_forms_of(const rf_gpu_backend *backend, const rf_op *op);
 /* Arguments that turn rows of n_cols floats into the forms, in the areas for activations. */
 rf_gpu_quantise_args rf_gpu_quantise_to(const rf_gpu_backend *backend, unsigned forms, uint64_t in,
-                                        uint32_t n_rows, uint32_t n_cols);
+                                        uint32_t n_cols);
 
 #define X(id, name, what)                                                                \
     RF_NODISCARD rf_status rf_gpu_queue_##name(rf_gpu_backend *backend, const rf_op *op, \

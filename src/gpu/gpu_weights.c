@@ -76,48 +76,11 @@ static void copy_rows(const rf_weight *w, uint64_t first, uint64_t n, uint8_t *t
     }
 }
 
-static rf_status send_matrix(upload *u, const rf_weight *w, rf_gpu_address to, rf_error *err) {
-    rf_gpu_backend *b = u->b;
-    const rf_qtype_info *type = rf_qtype_get(w->qtype);
-    uint64_t n_rows = weight_rows(w), row_blocks = w->n_cols / type->block_weights;
-    uint64_t chunk = STAGE_BYTES / w->row_bytes;
-    rf_gpu_repack_args repack = {.block_bytes = type->block_bytes, .grain = 2};
-    bool blocks = rf_gpu_type_fields(w->qtype, repack.at, repack.bytes);
-    uint64_t plane = to;
-    for (int p = 0; blocks && p < 4; p++) {
-        repack.plane[p] = plane;
-        plane += (n_rows * row_blocks * repack.bytes[p] + ALIGN - 1) / ALIGN * ALIGN;
-        if (repack.bytes[p] % 2 || repack.at[p] % 2)
-            repack.grain = 1;
-    }
-    if (chunk == 0)
-        return rf_fail(err, RF_ERR_UNSUPPORTED, "%.*s: rows of %llu bytes", (int)w->name.len,
-                       w->name.ptr, (unsigned long long)w->row_bytes);
-    for (uint64_t r = 0; r < n_rows; r += chunk) {
-        uint32_t stage;
-        uint64_t n = n_rows - r < chunk ? n_rows - r : chunk, bytes = n * w->row_bytes;
-        RF_TRY(next_stage(u, &stage, err));
-        copy_rows(w, r, n, u->pinned[stage]);
-        RF_TRY(send(u, stage, blocks ? u->stage[stage] : to + r * w->row_bytes, bytes, err));
-        repack.from = u->stage[stage];
-        repack.first_block = r * row_blocks;
-        repack.n_blocks = n * row_blocks;
-        uint32_t grid = rf_gpu_ceil(bytes / repack.grain + 1, RF_GPU_THREADS);
-        if (blocks)
-            RF_TRY(rf_gpu_launch_kernel(b, RF_GPU_K_REPACK, grid, 1, 1, &repack, err));
-        RF_TRY(sent(u, stage, err));
-    }
-    return RF_OK;
-}
-
 /* The planes of a matrix whose bytes begin at an address. */
 static rf_gpu_matrix matrix_of(const rf_weight *w, rf_gpu_address at) {
     const rf_qtype_info *type = rf_qtype_get(w->qtype);
-    rf_gpu_matrix m = {.q = at,
-                       .n_cols = (uint32_t)w->n_cols,
-                       .n_rows = (uint32_t)w->n_rows,
-                       .n_experts = (uint32_t)w->n_experts,
-                       .qtype = w->qtype};
+    rf_gpu_matrix m = {
+        .q = at, .n_cols = (uint32_t)w->n_cols, .n_rows = (uint32_t)w->n_rows, .qtype = w->qtype};
     uint32_t field[4], bytes[4];
     uint64_t n_blocks = weight_rows(w) * (w->n_cols / type->block_weights), plane[4];
     if (!rf_gpu_type_fields(w->qtype, field, bytes))
@@ -132,6 +95,40 @@ static rf_gpu_matrix matrix_of(const rf_weight *w, rf_gpu_address at) {
     return m;
 }
 
+static rf_status send_matrix(upload *u, const rf_weight *w, const rf_gpu_matrix *to,
+                             rf_error *err) {
+    rf_gpu_backend *b = u->b;
+    const rf_qtype_info *type = rf_qtype_get(w->qtype);
+    uint64_t n_rows = weight_rows(w), row_blocks = w->n_cols / type->block_weights;
+    uint64_t chunk = STAGE_BYTES / w->row_bytes;
+    rf_gpu_repack_args repack = {.block_bytes = type->block_bytes, .grain = 2};
+    bool blocks = rf_gpu_type_fields(w->qtype, repack.at, repack.bytes);
+    const rf_gpu_address planes[4] = {to->q, to->high, to->scales, to->d};
+    for (int p = 0; blocks && p < 4; p++) {
+        repack.plane[p] = planes[p];
+        if (repack.bytes[p] % 2 || repack.at[p] % 2)
+            repack.grain = 1;
+    }
+    if (chunk == 0)
+        return rf_fail(err, RF_ERR_UNSUPPORTED, "%.*s: rows of %llu bytes", (int)w->name.len,
+                       w->name.ptr, (unsigned long long)w->row_bytes);
+    for (uint64_t r = 0; r < n_rows; r += chunk) {
+        uint32_t stage;
+        uint64_t n = n_rows - r < chunk ? n_rows - r : chunk, bytes = n * w->row_bytes;
+        RF_TRY(next_stage(u, &stage, err));
+        copy_rows(w, r, n, u->pinned[stage]);
+        RF_TRY(send(u, stage, blocks ? u->stage[stage] : to->q + r * w->row_bytes, bytes, err));
+        repack.from = u->stage[stage];
+        repack.first_block = r * row_blocks;
+        repack.n_blocks = n * row_blocks;
+        uint32_t grid = rf_gpu_ceil(bytes / repack.grain + 1, RF_GPU_THREADS);
+        if (blocks)
+            RF_TRY(rf_gpu_launch_kernel(b, RF_GPU_K_REPACK, grid, 1, 1, &repack, err));
+        RF_TRY(sent(u, stage, err));
+    }
+    return RF_OK;
+}
+
 static rf_status send_all(upload *u, rf_error *err) {
     rf_gpu_backend *b = u->b;
     for (uint32_t i = 0; i < b->program->n_weights; i++) {
@@ -143,7 +140,8 @@ static rf_status send_all(upload *u, rf_error *err) {
         while (twin < i && b->plan.weights[twin] != b->plan.weights[i])
             twin++;
         if (twin == i)
-            RF_TRY(b->plan.is_vector[i] ? send_vector(u, w, at, err) : send_matrix(u, w, at, err));
+            RF_TRY(b->plan.is_vector[i] ? send_vector(u, w, at, err)
+                                        : send_matrix(u, w, &b->matrices[i], err));
     }
     for (uint32_t i = 0; i < b->program->n_ropes; i++) {
         const rf_rope *rope = &b->program->ropes[i];

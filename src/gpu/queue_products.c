@@ -46,9 +46,9 @@ unsigned rf_gpu_forms_of(const rf_gpu_backend *b, const rf_op *op) {
 }
 
 rf_gpu_quantise_args rf_gpu_quantise_to(const rf_gpu_backend *b, unsigned forms, uint64_t in,
-                                        uint32_t n_rows, uint32_t n_cols) {
+                                        uint32_t n_cols) {
     const rf_gpu_areas *a = &b->plan.areas;
-    rf_gpu_quantise_args to = {.in = in, .n_rows = n_rows, .n_cols = n_cols, .in_stride = n_cols};
+    rf_gpu_quantise_args to = {.in = in, .n_cols = n_cols, .in_stride = n_cols};
     if (forms & RF_GPU_FORM_BYTES)
         to.acts = (rf_gpu_acts){rf_gpu_area(b, a->acts_high), rf_gpu_area(b, a->acts_low),
                                 rf_gpu_area(b, a->acts_scales), rf_gpu_area(b, a->acts_sums)};
@@ -62,7 +62,7 @@ rf_gpu_quantise_args rf_gpu_quantise_to(const rf_gpu_backend *b, unsigned forms,
 
 static rf_status quantise(rf_gpu_backend *b, unsigned forms, uint64_t in, uint32_t n_rows,
                           uint32_t n_cols, rf_error *err) {
-    rf_gpu_quantise_args args = rf_gpu_quantise_to(b, forms, in, n_rows, n_cols);
+    rf_gpu_quantise_args args = rf_gpu_quantise_to(b, forms, in, n_cols);
     return forms == 0 ? RF_OK
                       : rf_gpu_launch_kernel(b, RF_GPU_K_QUANTISE, n_rows, 1, 1, &args, err);
 }
@@ -90,8 +90,7 @@ static source source_of(const rf_gpu_backend *b, rf_value_id in) {
 }
 
 static rf_gpu_matvec_args matvec_args(const rf_gpu_backend *b, source from, rf_gpu_finish finish) {
-    rf_gpu_quantise_args acts =
-        rf_gpu_quantise_to(b, RF_GPU_FORM_BYTES, from.floats, from.n_rows, from.n_cols);
+    rf_gpu_quantise_args acts = rf_gpu_quantise_to(b, RF_GPU_FORM_BYTES, from.floats, from.n_cols);
     return (rf_gpu_matvec_args){.n_rows = from.n_rows,
                                 .in = from.floats,
                                 .in_stride = from.n_cols,
@@ -166,8 +165,7 @@ static rf_status run_matmul(rf_gpu_backend *b, const rf_gpu_matmul_args *args, u
 
 static rf_gpu_matmul_args matmul_args(const rf_gpu_backend *b, source from, rf_weight_id weight,
                                       rf_weight_id bias, rf_gpu_finish finish) {
-    rf_gpu_quantise_args acts =
-        rf_gpu_quantise_to(b, RF_GPU_FORM_HALVES, from.floats, from.n_rows, from.n_cols);
+    rf_gpu_quantise_args acts = rf_gpu_quantise_to(b, RF_GPU_FORM_HALVES, from.floats, from.n_cols);
     return (rf_gpu_matmul_args){.matrix = b->matrices[weight],
                                 .bias = rf_gpu_vector(b, bias),
                                 .in = acts.halves,
@@ -283,7 +281,7 @@ rf_status rf_gpu_queue_moe_route(rf_gpu_backend *b, const rf_op *op, rf_error *e
                                 1, 1, &args, err);
 }
 
-/* The products of one expert weight with rows grouped by expert. */
+/* The products of one expert weight with rows in the order that their route left. */
 static rf_status run_grouped(rf_gpu_backend *b, source from, rf_weight_id weight,
                              const rf_gpu_moe_args *moe, uint32_t in_divide, uint64_t out,
                              rf_error *err) {
@@ -308,7 +306,6 @@ rf_status rf_gpu_queue_moe_gated_matmul(rf_gpu_backend *b, const rf_op *op, rf_e
     RF_TRY(prepare(b, op, g->in, err));
     if (on_matrix_units(b, w, from.n_rows) &&
         on_matrix_units(b, &b->program->weights[g->up], from.n_rows)) {
-        RF_TRY(rf_gpu_launch_kernel(b, RF_GPU_K_MOE_ORDER, 1, 1, 1, &moe, err));
         uint64_t gates = rf_gpu_area(b, b->plan.areas.gate), ups = rf_gpu_area(b, b->plan.areas.up);
         RF_TRY(run_grouped(b, from, g->gate, &moe, g->n_used, gates, err));
         RF_TRY(run_grouped(b, from, g->up, &moe, g->n_used, ups, err));
@@ -347,7 +344,6 @@ rf_status rf_gpu_queue_moe_matmul(rf_gpu_backend *b, const rf_op *op, rf_error *
     b->prepared = RF_NONE; /* its rows are slots */
     RF_TRY(quantise(b, form, from.floats, n_slots, from.n_cols, err));
     if (grouped) {
-        RF_TRY(rf_gpu_launch_kernel(b, RF_GPU_K_MOE_ORDER, 1, 1, 1, &moe, err));
         RF_TRY(run_grouped(b, from, m->down, &moe, 1, moe.slots, err));
     } else {
         rf_gpu_finish finish = {.out = moe.slots, .out_stride = (uint32_t)w->n_rows, .scale = 1.0f};

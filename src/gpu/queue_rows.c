@@ -7,7 +7,6 @@ rf_status rf_gpu_queue_embed(rf_gpu_backend *b, const rf_op *op, rf_error *err) 
     rf_gpu_embed_args args = {.table = b->matrices[e->table],
                               .tokens = batch + b->plan.batch_at.tokens * sizeof(int32_t),
                               .out = rf_gpu_value(b, e->out),
-                              .n_rows = b->n_rows,
                               .out_stride = b->program->values[e->out].n_cols,
                               .scale = e->scale};
     return rf_gpu_launch_on(b, b->typed[RF_GPU_T_EMBED][args.table.qtype], b->n_rows, 1, 1, &args,
@@ -31,7 +30,7 @@ rf_status rf_gpu_queue_norm(rf_gpu_backend *b, const rf_op *op, rf_error *err) {
         forms = wanted == n->out ? rf_gpu_forms_of(b, next) : 0;
     }
     rf_gpu_norm_args args = {
-        .to = rf_gpu_quantise_to(b, forms, rf_gpu_value(b, n->out), n_rows, out->n_cols),
+        .to = rf_gpu_quantise_to(b, forms, rf_gpu_value(b, n->out), out->n_cols),
         .in = rf_gpu_value(b, n->in),
         .rows = gathers
                     ? rf_gpu_area(b, b->plan.areas.batch) + b->plan.batch_at.rows * sizeof(int32_t)
@@ -70,7 +69,6 @@ rf_status rf_gpu_queue_rope_store(rf_gpu_backend *b, const rf_op *op, rf_error *
     const rf_op_rope_store *r = &op->u.rope_store;
     const rf_rope *rope = &b->program->ropes[r->rope];
     rf_gpu_rope_args args = {.qkv = rf_gpu_value(b, r->qkv),
-                             .n_rows = b->n_rows,
                              .qkv_stride = b->program->values[r->qkv].n_cols,
                              .n_head = r->n_head,
                              .q_norm = rf_gpu_vector(b, r->q_norm),
@@ -92,7 +90,6 @@ rf_status rf_gpu_queue_attention(rf_gpu_backend *b, const rf_op *op, rf_error *e
                                   .out = rf_gpu_value(b, a->out),
                                   .sinks = rf_gpu_vector(b, a->sinks),
                                   .partial = rf_gpu_area(b, b->plan.areas.partial),
-                                  .n_rows = b->n_rows,
                                   .qkv_stride = b->program->values[a->qkv].n_cols,
                                   .out_stride = b->program->values[a->out].n_cols,
                                   .n_head = a->n_head,

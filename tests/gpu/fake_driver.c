@@ -144,8 +144,11 @@ CALL(cuMemsetD8Async, hipMemsetD8Async)
     return 0;
 }
 
-/* Code: a kernel is a function of this library that takes its struct's address (src/gpu/emu); the
- * driver that has none refuses them. */
+/* Code: what src/gpu/emu makes of a kernel; the driver that has none refuses them. */
+typedef struct emu_kernel {
+    void (*run)(const void *args);
+    unsigned long args_bytes;
+} emu_kernel;
 extern void emu_launch(void (*kernel)(const void *args), const unsigned grid[3], unsigned threads,
                        const void *args) __attribute__((weak));
 
@@ -179,25 +182,23 @@ typedef struct launch {
 static launch *recorded, **record_end;
 
 CALL(cuLaunchKernel, hipModuleLaunchKernel)
-(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
- unsigned shared, void *stream, void **args, void **extra) {
-    launch *l;
-    (void)stream;
+(const emu_kernel *kernel, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+ unsigned bz, unsigned shared, void *stream, void **args, void **extra) {
+    const unsigned grid[3] = {gx, gy, gz};
     int code = asked("FAKE_LAUNCH", 0);
+    (void)stream;
     if (code || !emu_launch || !gx || !gy || !gz || gy > 65535 || gz > 65535 || bx > 1024 ||
-        by != 1 || bz != 1 || shared || extra)
+        by != 1 || bz != 1 || shared || extra || kernel->args_bytes > ARGS_BYTES)
         return code ? code : 1;
-    l = calloc(1, sizeof *l);
-    *l = (launch){.grid = {gx, gy, gz}, .threads = bx};
-    memcpy(&l->kernel, &function, sizeof function);
-    memcpy(l->args, args[0], ARGS_BYTES); /* reads beyond the struct, on the caller's stack */
-    if (record_end) {
-        *record_end = l;
-        record_end = &l->next;
+    if (!record_end) {
+        emu_launch(kernel->run, grid, bx, args[0]);
         return 0;
     }
-    emu_launch(l->kernel, l->grid, l->threads, l->args);
-    free(l);
+    launch *l = calloc(1, sizeof *l);
+    *l = (launch){.kernel = kernel->run, .grid = {gx, gy, gz}, .threads = bx};
+    memcpy(l->args, args[0], kernel->args_bytes);
+    *record_end = l;
+    record_end = &l->next;
     return 0;
 }
 CALL(cuStreamBeginCapture_v2, hipStreamBeginCapture)(void *stream, int mode) {

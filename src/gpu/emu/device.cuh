@@ -10,14 +10,18 @@
 
 #define RF_FN     static inline
 #define RF_MEMBER inline
-#define RF_KERNEL(name, args, threads, blocks)                                   \
-    static void name##_body(const args &a);                                      \
-    extern "C" __attribute__((visibility("default"))) void name(const void *p) { \
-        name##_body(*(const args *)p);                                           \
-    }                                                                            \
+/* A kernel is known by its name, with the bytes of its struct. */
+struct emu_kernel {
+    void (*run)(const void *args);
+    unsigned long args_bytes;
+};
+#define RF_KERNEL(name, args, threads, blocks)                               \
+    static void name##_body(const args &a);                                  \
+    static void name##_run(const void *p) { name##_body(*(const args *)p); } \
+    extern "C" __attribute__((visibility("default")))                        \
+    const emu_kernel name = {name##_run, sizeof(args)};                      \
     static void name##_body(const args &a)
-#define RF_SHARED   static /* of the one block that runs */
-#define RF_CONSTANT static const
+#define RF_SHARED static /* of the one block that runs */
 
 enum { RF_WAVE = RF_EMU_WAVE, RF_HAS_MATRIX = 1, RF_ACC = 256 / RF_EMU_WAVE };
 
@@ -33,13 +37,9 @@ void emu_block_barrier(void);
 const uint64_t *emu_exchange(uint64_t mine);
 
 RF_FN uint32_t thread_index(void) { return emu_here.thread; }
-RF_FN uint32_t block_threads(void) { return emu_here.n_threads; }
 RF_FN uint32_t block_x(void) { return emu_here.block[0]; }
 RF_FN uint32_t block_y(void) { return emu_here.block[1]; }
 RF_FN uint32_t block_z(void) { return emu_here.block[2]; }
-RF_FN uint32_t blocks_x(void) { return emu_here.grid[0]; }
-RF_FN uint32_t blocks_y(void) { return emu_here.grid[1]; }
-RF_FN uint32_t blocks_z(void) { return emu_here.grid[2]; }
 RF_FN uint32_t lane_index(void) { return emu_here.thread % RF_WAVE; }
 
 RF_FN void block_barrier(void) { emu_block_barrier(); }
@@ -67,19 +67,13 @@ RF_FN int dot4(int a, int b, int c) {
         c += (int)(int8_t)(a >> i) * (int)(int8_t)(b >> i);
     return c;
 }
-RF_FN uint32_t atomic_add(uint32_t *at, uint32_t v) {
-    uint32_t old = *at;
-    *at = old + v;
-    return old;
-}
 RF_FN words4 stream16(const void *base, uint64_t byte) {
     return *(const words4 *)((const char *)base + byte);
 }
 RF_FN void copy_async(void *to, const void *from, bool wanted) {
     *(words4 *)to = wanted ? *(const words4 *)from : words4{{0, 0, 0, 0}};
 }
-RF_FN void copy_commit(void) {}
-template <int n> RF_FN void copy_wait(void) {}
+RF_FN void copy_wait(void) {}
 
 struct fragment {
     half x[256 / RF_WAVE];
@@ -99,13 +93,6 @@ RF_FN fragment fragment_load(const half *rows, int stride) {
     for (uint32_t i = 0; i < 256 / RF_WAVE; i++)
         f.x[i] =
             rows[fragment_row(lane_index(), i) * (uint32_t)stride + fragment_col(lane_index(), i)];
-    return f;
-}
-RF_FN fragment fragment_load_turned(const half *rows, int stride) {
-    fragment f;
-    for (uint32_t i = 0; i < 256 / RF_WAVE; i++)
-        f.x[i] =
-            rows[fragment_col(lane_index(), i) * (uint32_t)stride + fragment_row(lane_index(), i)];
     return f;
 }
 RF_FN uint32_t acc_row(int i) {

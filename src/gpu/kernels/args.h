@@ -23,7 +23,8 @@ enum {
     RF_GPU_PARTS = 3,           /* weights that share an input */
     RF_GPU_TILE_ROWS = 128,     /* k_matmul: rows of a weight */
     RF_GPU_TILE_SUM = 64,       /* and columns that a block holds at a time */
-    RF_GPU_ROW_PAD = 256        /* columns of a row of halves are padded to a multiple of this */
+    RF_GPU_MAX_EXPERTS = 1024,
+    RF_GPU_ROW_PAD = 256 /* columns of a row of halves are padded to a multiple of this */
 };
 
 /* Fields of blocks, each in a plane of its own (gpu_types.def): q, high bits, scales, d. Floats
@@ -34,7 +35,6 @@ typedef struct rf_gpu_matrix {
     RF_AT(const void) scales;
     RF_AT(const void) d;
     uint32_t n_cols, n_rows;
-    uint32_t n_experts;
     uint32_t qtype; /* rf_qtype */
 } rf_gpu_matrix;
 
@@ -90,7 +90,7 @@ typedef struct rf_gpu_matmul_args {
 
 typedef struct rf_gpu_quantise_args {
     RF_AT(const float) in;
-    uint32_t n_rows, n_cols, in_stride;
+    uint32_t n_cols, in_stride;
     rf_gpu_acts acts;   /* high 0: none */
     RF_AT(void) halves; /* or 0 */
     RF_AT(float) half_scales;
@@ -119,7 +119,7 @@ typedef struct rf_gpu_embed_args {
     rf_gpu_matrix table;
     RF_AT(const int32_t) tokens;
     RF_AT(float) out;
-    uint32_t n_rows, out_stride;
+    uint32_t out_stride;
     float scale;
 } rf_gpu_embed_args;
 
@@ -127,7 +127,7 @@ typedef struct rf_gpu_angles_args {
     RF_AT(const float) inv_freq;
     RF_AT(const int32_t) positions;
     RF_AT(float) out; /* [rows][2][n_half]: cosines, then sines, times magnitude */
-    uint32_t n_rows, n_half;
+    uint32_t n_half;
     float magnitude;
 } rf_gpu_angles_args;
 
@@ -151,7 +151,7 @@ typedef struct rf_gpu_batch {
 
 typedef struct rf_gpu_rope_args {
     RF_AT(float) qkv;
-    uint32_t n_rows, qkv_stride, n_head;
+    uint32_t qkv_stride, n_head;
     RF_AT(const float) q_norm;
     RF_AT(const float) k_norm;
     float eps;
@@ -166,7 +166,7 @@ typedef struct rf_gpu_attention_args {
     RF_AT(float) out;
     RF_AT(const float) sinks;
     RF_AT(float) partial; /* [rows][n_head][n_splits][head_dim_v + 2] */
-    uint32_t n_rows, qkv_stride, out_stride, n_head;
+    uint32_t qkv_stride, out_stride, n_head;
     uint32_t window, n_splits;
     float scale, soft_cap;
     rf_gpu_kv kv;

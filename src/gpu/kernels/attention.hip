@@ -77,20 +77,17 @@ RF_FN void kv_eight(const uint8_t *part, uint32_t type, uint32_t n_slots, uint32
     uint64_t at = (uint64_t)slot * n + d;
     if (type == KV_F16) {
         words4 w = load<words4>(part, at * 2);
-        RF_UNROLL
-        for (int i = 0; i < 4; i++) {
+        RF_EACH (i, 4) {
             out[2 * i] = half_bits(w.x[i] & 0xffff);
             out[2 * i + 1] = half_bits(w.x[i] >> 16);
         }
     } else if (type == KV_F32) {
-        RF_UNROLL
-        for (int i = 0; i < 8; i++)
+        RF_EACH (i, 8)
             out[i] = ((const float *)part)[at + (uint32_t)i];
     } else {
         words2 w = load<words2>(part, at);
         float scale = (float)((const half *)(part + n_slots * n))[at / 32];
-        RF_UNROLL
-        for (int i = 0; i < 8; i++)
+        RF_EACH (i, 8)
             out[i] = scale * (float)(int8_t)(w.x[i / 4] >> (i % 4 * 8));
     }
 }
@@ -161,8 +158,7 @@ RF_FN void add_values(const rf_gpu_kv &kv, const uint8_t *values, uint32_t slot,
     if (kv.type_v != KV_F16) {
         for (uint32_t k = 0; k < n; k++) {
             float w = wave_from(weight, (int)(from + k));
-            RF_UNROLL
-            for (int i = 0; i < PER_LANE; i++)
+            RF_EACH (i, PER_LANE)
                 if ((uint32_t)i * RF_WAVE + lane < dims)
                     acc[i] += w * kv_one(values, kv.type_v, kv.block_tokens, slot + k, dims,
                                          (uint32_t)i * RF_WAVE + lane);
@@ -171,13 +167,11 @@ RF_FN void add_values(const rf_gpu_kv &kv, const uint8_t *values, uint32_t slot,
     }
     const half *rows = (const half *)values + slot * dims + lane;
     for (uint32_t begin = 0; begin < n; begin += 8) {
-        RF_UNROLL
-        for (uint32_t i = 0; i < 8; i++) { /* behind the end the last one again, weighing nothing */
+        RF_EACH (i, 8) { /* behind the end the last one again, weighing nothing */
             uint32_t k = begin + i < n ? begin + i : n - 1;
             float w = wave_from(weight, (int)(from + k));
             w = begin + i < n ? w : 0.0f;
-            RF_UNROLL
-            for (int d = 0; d < PER_LANE; d++)
+            RF_EACH (d, PER_LANE)
                 if ((uint32_t)d * RF_WAVE + lane < dims)
                     acc[d] += w * (float)rows[k * dims + (uint32_t)d * RF_WAVE];
         }
@@ -191,8 +185,7 @@ RF_FN float key_dot(const rf_gpu_kv &kv, const uint8_t *keys, uint32_t slot, con
         for (uint32_t d = 0; d < kv.head_dim; d += 8) {
             float k[8];
             kv_eight(keys, kv.type_k, kv.block_tokens, slot, kv.head_dim, d, k);
-            RF_UNROLL
-            for (uint32_t i = 0; i < 8; i++)
+            RF_EACH (i, 8)
                 sum += k[i] * q[d + i];
         }
         return sum;
@@ -200,8 +193,7 @@ RF_FN float key_dot(const rf_gpu_kv &kv, const uint8_t *keys, uint32_t slot, con
     const words4 *row = (const words4 *)((const half *)keys + slot * kv.head_dim);
     for (uint32_t d = 0; d < kv.head_dim / 8; d++) {
         words4 w = row[d];
-        RF_UNROLL
-        for (uint32_t i = 0; i < 4; i++)
+        RF_EACH (i, 4)
             sum += half_bits(w.x[i] & 0xffff) * q[8 * d + 2 * i] +
                    half_bits(w.x[i] >> 16) * q[8 * d + 2 * i + 1];
     }
@@ -245,8 +237,7 @@ RF_KERNEL(k_attention, rf_gpu_attention_args, RF_GPU_THREADS, 1) {
         float shrink = exp_of(largest - most), weight = seen ? exp_of(logit - most) : 0.0f;
         largest = most;
         sum = sum * shrink + wave_sum(weight);
-        RF_UNROLL
-        for (int i = 0; i < PER_LANE; i++)
+        RF_EACH (i, PER_LANE)
             acc[i] *= shrink;
         uint32_t last = to - tile < RF_WAVE ? to : tile + RF_WAVE;
         for (uint32_t j = first > tile ? first : tile; j < last;) { /* the positions of one block */
@@ -258,8 +249,7 @@ RF_KERNEL(k_attention, rf_gpu_attention_args, RF_GPU_THREADS, 1) {
         }
     }
     float *out = a.partial + (((uint64_t)row * a.n_head + head) * a.n_splits + split) * (n_v + 2);
-    RF_UNROLL
-    for (int i = 0; i < PER_LANE; i++)
+    RF_EACH (i, PER_LANE)
         if ((uint32_t)i * RF_WAVE + lane < n_v)
             out[(uint32_t)i * RF_WAVE + lane] = acc[i];
     if (lane == 0) {

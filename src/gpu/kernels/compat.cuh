@@ -17,8 +17,8 @@ typedef int int32_t;
 typedef unsigned long uint64_t;
 typedef _Float16 half;
 
-/* Before a loop whose arrays shall be registers: it runs to a constant. */
-#define RF_UNROLL _Pragma("unroll")
+/* A loop whose arrays shall be registers: n is a constant. */
+#define RF_EACH(i, n) _Pragma("unroll") for (int i = 0; i < (int)(n); i++)
 
 struct alignas(16) words4 {
     uint32_t x[4];

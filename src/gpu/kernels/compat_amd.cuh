@@ -10,8 +10,7 @@
 #define RF_KERNEL(name, args, threads, blocks)                                             \
     extern "C" __attribute__((global, amdgpu_flat_work_group_size(1, threads))) void name( \
         const args a)
-#define RF_SHARED   static __attribute__((shared))
-#define RF_CONSTANT static __attribute__((device)) const
+#define RF_SHARED static __attribute__((shared))
 
 #if defined(__gfx900__) || defined(__gfx906__) || defined(__gfx908__) || defined(__gfx90a__) || \
     defined(__gfx942__)
@@ -21,13 +20,9 @@ enum { RF_WAVE = 32 };
 #endif
 
 RF_FN uint32_t thread_index(void) { return __builtin_amdgcn_workitem_id_x(); }
-RF_FN uint32_t block_threads(void) { return __builtin_amdgcn_workgroup_size_x(); }
 RF_FN uint32_t block_x(void) { return __builtin_amdgcn_workgroup_id_x(); }
 RF_FN uint32_t block_y(void) { return __builtin_amdgcn_workgroup_id_y(); }
 RF_FN uint32_t block_z(void) { return __builtin_amdgcn_workgroup_id_z(); }
-RF_FN uint32_t blocks_x(void) { return __builtin_amdgcn_grid_size_x() / block_threads(); }
-RF_FN uint32_t blocks_y(void) { return __builtin_amdgcn_grid_size_y(); }
-RF_FN uint32_t blocks_z(void) { return __builtin_amdgcn_grid_size_z(); }
 RF_FN uint32_t lane_index(void) { return thread_index() % RF_WAVE; }
 
 RF_FN void block_barrier(void) {
@@ -68,9 +63,6 @@ RF_FN int dot4(int a, int b, int c) {
     return c;
 #endif
 }
-RF_FN uint32_t atomic_add(uint32_t *at, uint32_t v) {
-    return __hip_atomic_fetch_add(at, v, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT);
-}
 RF_FN words4 stream16(const void *base, uint64_t byte) {
     typedef uint32_t four __attribute__((ext_vector_type(4)));
     four v = __builtin_nontemporal_load((const four *)((const char *)base + byte));
@@ -81,8 +73,7 @@ RF_FN words4 stream16(const void *base, uint64_t byte) {
 RF_FN void copy_async(void *to, const void *from, bool wanted) {
     *(words4 *)to = wanted ? *(const words4 *)from : words4{{0, 0, 0, 0}};
 }
-RF_FN void copy_commit(void) {}
-template <int n> RF_FN void copy_wait(void) {}
+RF_FN void copy_wait(void) {}
 
 typedef half half4 __attribute__((ext_vector_type(4)));
 typedef half half8 __attribute__((ext_vector_type(8)));
@@ -98,12 +89,6 @@ struct accumulator {
 };
 RF_FN fragment fragment_load(const half *rows, int stride) {
     return *(const half4 *)(rows + lane_index() % 16 * stride + lane_index() / 16 * 4);
-}
-RF_FN fragment fragment_load_turned(const half *rows, int stride) {
-    fragment f;
-    for (int i = 0; i < 4; i++)
-        f[i] = rows[(lane_index() / 16 * 4 + i) * stride + lane_index() % 16];
-    return f;
 }
 RF_FN void multiply(accumulator &c, const fragment &a, const fragment &b) {
     c.x = __builtin_amdgcn_mfma_f32_16x16x16f16(a, b, c.x, 0, 0, 0);
@@ -121,12 +106,6 @@ RF_FN fragment fragment_load(const half *rows, int stride) {
     half8 low = *(const half8 *)at, high = *(const half8 *)(at + 8);
     return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
-RF_FN fragment fragment_load_turned(const half *rows, int stride) {
-    fragment f;
-    for (int i = 0; i < 16; i++)
-        f[i] = rows[i * stride + lane_index() % 16];
-    return f;
-}
 RF_FN void multiply(accumulator &c, const fragment &a, const fragment &b) {
     c.x = __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(a, b, c.x);
 }
@@ -140,12 +119,6 @@ struct accumulator {
 };
 RF_FN fragment fragment_load(const half *rows, int stride) {
     return *(const half8 *)(rows + lane_index() % 16 * stride + lane_index() / 16 * 8);
-}
-RF_FN fragment fragment_load_turned(const half *rows, int stride) {
-    fragment f;
-    for (int i = 0; i < 8; i++)
-        f[i] = rows[(lane_index() / 16 * 8 + i) * stride + lane_index() % 16];
-    return f;
 }
 RF_FN void multiply(accumulator &c, const fragment &a, const fragment &b) {
     c.x = __builtin_amdgcn_wmma_f32_16x16x16_f16_w32_gfx12(a, b, c.x);

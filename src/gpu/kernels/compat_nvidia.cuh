@@ -7,16 +7,14 @@
 #define RF_MEMBER inline __attribute__((device, always_inline))
 #define RF_KERNEL(name, args, threads, blocks) \
     extern "C" __attribute__((global, launch_bounds(threads, blocks))) void name(const args a)
-#define RF_SHARED   static __attribute__((shared))
-#define RF_CONSTANT static __attribute__((device)) const
+#define RF_SHARED static __attribute__((shared))
 #else
 #define RF_FN     static inline __device__ __forceinline__
 #define RF_MEMBER __device__ __forceinline__
 #define RF_KERNEL(name, args, threads, blocks)                          \
     extern "C" __global__ __launch_bounds__(threads, blocks) void name( \
         const __grid_constant__ args a)
-#define RF_SHARED   __shared__
-#define RF_CONSTANT static __device__ const
+#define RF_SHARED __shared__
 #endif
 
 enum { RF_WAVE = 32, RF_HAS_MATRIX = 1, RF_ACC = 8 };
@@ -28,13 +26,9 @@ enum { RF_WAVE = 32, RF_HAS_MATRIX = 1, RF_ACC = 8 };
         return v;                                        \
     }
 RF_SPECIAL(thread_index, "%tid.x")
-RF_SPECIAL(block_threads, "%ntid.x")
 RF_SPECIAL(block_x, "%ctaid.x")
 RF_SPECIAL(block_y, "%ctaid.y")
 RF_SPECIAL(block_z, "%ctaid.z")
-RF_SPECIAL(blocks_x, "%nctaid.x")
-RF_SPECIAL(blocks_y, "%nctaid.y")
-RF_SPECIAL(blocks_z, "%nctaid.z")
 RF_FN uint32_t lane_index(void) { return thread_index() % RF_WAVE; }
 
 RF_FN void block_barrier(void) { asm volatile("bar.sync 0;" ::: "memory"); }
@@ -86,11 +80,6 @@ RF_FN int dot4(int a, int b, int c) {
     asm("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(out) : "r"(a), "r"(b), "r"(c));
     return out;
 }
-RF_FN uint32_t atomic_add(uint32_t *at, uint32_t v) {
-    uint32_t old;
-    asm volatile("atom.global.add.u32 %0, [%1], %2;" : "=r"(old) : "l"(at), "r"(v) : "memory");
-    return old;
-}
 
 /* Weights are read once: they shall not push others out of the first cache. */
 RF_FN words4 stream16(const void *base, uint64_t byte) {
@@ -114,10 +103,7 @@ RF_FN void copy_async(void *to, const void *from, bool wanted) {
                  "l"(from), "r"(wanted ? 16 : 0)
                  : "memory");
 }
-RF_FN void copy_commit(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int n> RF_FN void copy_wait(void) {
-    asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory");
-}
+RF_FN void copy_wait(void) { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 /* ---- matrices of 16 x 16 halves ---- */
 
@@ -133,16 +119,6 @@ RF_FN fragment fragment_load(const half *rows, int stride) {
     uint32_t lane = lane_index();
     const half *at = rows + (lane % 16) * stride + lane / 16 * 8;
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(f.x[0]), "=r"(f.x[1]), "=r"(f.x[2]), "=r"(f.x[3])
-                 : "r"(shared_address(at)));
-    return f;
-}
-/* The same of a matrix that lies the other way round: 16 rows of the summed index. */
-RF_FN fragment fragment_load_turned(const half *rows, int stride) {
-    fragment f;
-    uint32_t lane = lane_index();
-    const half *at = rows + (lane % 8 + lane / 16 * 8) * stride + lane / 8 % 2 * 8;
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(f.x[0]), "=r"(f.x[1]), "=r"(f.x[2]), "=r"(f.x[3])
                  : "r"(shared_address(at)));
     return f;

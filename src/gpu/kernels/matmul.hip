@@ -35,37 +35,31 @@ template <class T> struct tile_of_blocks {
     RF_MEMBER void read(const rf_gpu_matrix &m, uint64_t first_row, uint32_t n_rows,
                         uint32_t chunk) {
         uint32_t n_blocks = m.n_cols / T::BLOCK, n_units = n_blocks * T::UNITS;
-        RF_UNROLL
-        for (int e = 0; e < EACH; e++) {
+        RF_EACH (e, EACH) {
             uint32_t i = thread_index() + (uint32_t)e * RF_GPU_THREADS;
             uint32_t row = i / UNITS, u = chunk * UNITS + i % UNITS;
             if (row < n_rows && u < n_units) {
                 T::unpack(m, (first_row + row) * n_blocks + u / T::UNITS, u % T::UNITS, g[e]);
                 continue;
             }
-            RF_UNROLL
-            for (int j = 0; j < T::N; j++) {
-                RF_UNROLL
-                for (int k = 0; k < 4; k++)
+            RF_EACH (j, T::N) {
+                RF_EACH (k, 4)
                     g[e][j].q[k] = 0;
                 g[e][j].d = g[e][j].m = 0.0f;
             }
         }
     }
     RF_MEMBER void write() {
-        RF_UNROLL
-        for (int e = 0; e < EACH; e++) {
+        RF_EACH (e, EACH) {
             uint32_t i = thread_index() + (uint32_t)e * RF_GPU_THREADS;
             if (i >= N_ALL)
                 return;
             half *to = weights + i / UNITS * STRIDE + i % UNITS * T::N * 16;
-            RF_UNROLL
-            for (int j = 0; j < T::N; j++)
-                RF_UNROLL
-            for (int k = 0; k < 16; k++)
-                to[j * 16 + k] =
-                    (half)(g[e][j].d * (float)(int8_t)(g[e][j].q[k / 4] >> (k % 4 * 8)) -
-                           g[e][j].m);
+            RF_EACH (j, T::N)
+                RF_EACH (k, 16)
+                    to[j * 16 + k] =
+                        (half)(g[e][j].d * (float)(int8_t)(g[e][j].q[k / 4] >> (k % 4 * 8)) -
+                               g[e][j].m);
         }
     }
 };
@@ -76,24 +70,20 @@ template <class T> struct tile_of_floats {
     RF_FN uint32_t column(uint32_t chunk, uint32_t slot) { return chunk * SUM + slot * 16; }
     RF_MEMBER void read(const rf_gpu_matrix &m, uint64_t first_row, uint32_t n_rows,
                         uint32_t chunk) {
-        RF_UNROLL
-        for (int e = 0; e < EACH; e++) {
+        RF_EACH (e, EACH) {
             uint32_t i = thread_index() + (uint32_t)e * RF_GPU_THREADS;
             uint32_t row = i / (SUM / 8), col = chunk * SUM + i % (SUM / 8) * 8;
             if (row < n_rows && col < m.n_cols) /* n_cols is a multiple of 8 */
                 T::eight(m.q, (first_row + row) * m.n_cols + col, v[e]);
             else
-                RF_UNROLL
-            for (int k = 0; k < 8; k++)
-                v[e][k] = 0.0f;
+                RF_EACH (k, 8)
+                    v[e][k] = 0.0f;
         }
     }
     RF_MEMBER void write() {
-        RF_UNROLL
-        for (int e = 0; e < EACH; e++) {
+        RF_EACH (e, EACH) {
             uint32_t i = thread_index() + (uint32_t)e * RF_GPU_THREADS;
-            RF_UNROLL
-            for (int k = 0; k < 8; k++)
+            RF_EACH (k, 8)
                 weights[i / (SUM / 8) * STRIDE + i % (SUM / 8) * 8 + (uint32_t)k] = (half)v[e][k];
         }
     }
@@ -117,13 +107,10 @@ template <class Tile, int BATCH> RF_FN void matmul(const rf_gpu_matmul_args &a) 
     uint32_t wave = thread_index() / RF_WAVE, down = wave % DOWN, across = wave / DOWN;
     uint32_t n_chunks = (m.n_cols + SUM - 1) / SUM;
     accumulator sums[TILES_DOWN][TILES_ACROSS];
-    RF_UNROLL
-    for (int i = 0; i < TILES_DOWN; i++)
-        RF_UNROLL
-    for (int j = 0; j < TILES_ACROSS; j++)
-        RF_UNROLL
-    for (int k = 0; k < RF_ACC; k++)
-        sums[i][j].x[k] = 0.0f;
+    RF_EACH (i, TILES_DOWN)
+        RF_EACH (j, TILES_ACROSS)
+            RF_EACH (k, RF_ACC)
+                sums[i][j].x[k] = 0.0f;
     Tile tile;
     tile.read(m, (uint64_t)expert * m.n_rows + first, n_rows, 0);
     for (uint32_t chunk = 0; chunk < n_chunks; chunk++) {
@@ -137,42 +124,34 @@ template <class Tile, int BATCH> RF_FN void matmul(const rf_gpu_matmul_args &a) 
                            Tile::column(chunk, piece / 2) + piece % 2 * 8,
                        wanted);
         }
-        copy_commit();
         tile.write();
         if (chunk + 1 < n_chunks)
             tile.read(m, (uint64_t)expert * m.n_rows + first, n_rows, chunk + 1);
-        copy_wait<0>();
+        copy_wait();
         block_barrier();
-        RF_UNROLL
-        for (int k = 0; k < SUM; k += 16) {
+        RF_EACH (step, SUM / 16) {
+            const int k = step * 16;
             fragment w[TILES_DOWN], x[TILES_ACROSS];
-            RF_UNROLL
-            for (int i = 0; i < TILES_DOWN; i++)
+            RF_EACH (i, TILES_DOWN)
                 w[i] = fragment_load(weights + (down * TILES_DOWN + i) * 16 * STRIDE + k, STRIDE);
-            RF_UNROLL
-            for (int j = 0; j < TILES_ACROSS; j++)
+            RF_EACH (j, TILES_ACROSS)
                 x[j] = fragment_load(acts + (across * TILES_ACROSS + j) * 16 * STRIDE + k, STRIDE);
-            RF_UNROLL
-            for (int i = 0; i < TILES_DOWN; i++)
-                RF_UNROLL
-            for (int j = 0; j < TILES_ACROSS; j++)
-                multiply(sums[i][j], w[i], x[j]);
+            RF_EACH (i, TILES_DOWN)
+                RF_EACH (j, TILES_ACROSS)
+                    multiply(sums[i][j], w[i], x[j]);
         }
     }
-    RF_UNROLL
-    for (int i = 0; i < TILES_DOWN; i++)
-        RF_UNROLL
-    for (int j = 0; j < TILES_ACROSS; j++)
-        RF_UNROLL
-    for (int k = 0; k < RF_ACC; k++) {
-        uint32_t col = first + (down * TILES_DOWN + i) * 16 + acc_row(k);
-        uint32_t row = begin + (across * TILES_ACROSS + j) * 16 + acc_col(k);
-        if (col >= m.n_rows || row >= end)
-            continue;
-        uint32_t in = a.order ? a.order[row] / a.in_divide : row;
-        finish_one(a.finish, a.bias, a.order ? a.order[row] : row, col, a.out_col,
-                   sums[i][j].x[k] * a.in_scales[in]);
-    }
+    RF_EACH (i, TILES_DOWN)
+        RF_EACH (j, TILES_ACROSS)
+            RF_EACH (k, RF_ACC) {
+                uint32_t col = first + (down * TILES_DOWN + i) * 16 + acc_row(k);
+                uint32_t row = begin + (across * TILES_ACROSS + j) * 16 + acc_col(k);
+                if (col >= m.n_rows || row >= end)
+                    continue;
+                uint32_t in = a.order ? a.order[row] / a.in_divide : row;
+                finish_one(a.finish, a.bias, a.order ? a.order[row] : row, col, a.out_col,
+                           sums[i][j].x[k] * a.in_scales[in]);
+            }
 }
 
 #define KERNELS(type, Tile)                                                   \

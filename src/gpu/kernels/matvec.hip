@@ -32,25 +32,20 @@ RF_FN void rows_dot(const rf_gpu_matvec_args &a, const rf_gpu_matrix &m, uint32_
     const uint32_t n_blocks = m.n_cols / T::BLOCK, n_units = n_blocks * T::UNITS;
     const uint64_t expert = (uint64_t)expert_of(a) * m.n_rows;
     uint64_t first[PAIR];
-    RF_UNROLL
-    for (int p = 0; p < PAIR; p++) /* behind the end the last row again: its sums are left out */
+    RF_EACH (p, PAIR) /* behind the end the last row again: its sums are left out */
         first[p] = (expert + (row + p < m.n_rows ? row + p : m.n_rows - 1)) * n_blocks;
     for (uint32_t u = my_lane(a); u < n_units; u += RF_WAVE * a.ways) {
         subgroup g[PAIR][T::N];
         uint32_t block = u / T::UNITS;
-        RF_UNROLL
-        for (int p = 0; p < PAIR; p++)
+        RF_EACH (p, PAIR)
             T::unpack(m, first[p] + block, u % T::UNITS, g[p]);
-        RF_UNROLL
-        for (int r = 0; r < n; r++) {
+        RF_EACH (r, n) {
             uint64_t base = (uint64_t)in_row(a, (uint32_t)r) * m.n_cols + block * T::BLOCK;
-            RF_UNROLL
-            for (int j = 0; j < T::N; j++) {
+            RF_EACH (j, T::N) {
                 uint64_t at = base + T::at(u % T::UNITS, (uint32_t)j);
                 words4 high = load<words4>(a.acts.high, at), low = load<words4>(a.acts.low, at);
                 float scale = a.acts.scales[at / 32], sum = a.acts.sums[at / 16];
-                RF_UNROLL
-                for (int p = 0; p < PAIR; p++)
+                RF_EACH (p, PAIR)
                     sums[p][r] += subgroup_dot(g[p][j], high, low, scale, sum);
             }
         }
@@ -63,31 +58,24 @@ RF_FN void rows_dot_floats(const rf_gpu_matvec_args &a, const rf_gpu_matrix &m, 
     const uint32_t whole = m.n_cols % 8 ? 0 : m.n_cols; /* else rows are not aligned */
     const uint64_t expert = (uint64_t)expert_of(a) * m.n_rows;
     uint64_t first[PAIR];
-    RF_UNROLL
-    for (int p = 0; p < PAIR; p++)
+    RF_EACH (p, PAIR)
         first[p] = (expert + (row + p < m.n_rows ? row + p : m.n_rows - 1)) * m.n_cols;
     for (uint32_t i = my_lane(a) * 8; i < whole; i += RF_WAVE * a.ways * 8) {
         float w[PAIR][8];
-        RF_UNROLL
-        for (int p = 0; p < PAIR; p++)
+        RF_EACH (p, PAIR)
             T::eight(m.q, first[p] + i, w[p]);
-        RF_UNROLL
-        for (int r = 0; r < n; r++) {
+        RF_EACH (r, n) {
             const float *x = a.in + (uint64_t)in_row(a, (uint32_t)r) * a.in_stride + i;
-            RF_UNROLL
-            for (int k = 0; k < 8; k++)
-                RF_UNROLL
-            for (int p = 0; p < PAIR; p++)
-                sums[p][r] += w[p][k] * x[k];
+            RF_EACH (k, 8)
+                RF_EACH (p, PAIR)
+                    sums[p][r] += w[p][k] * x[k];
         }
     }
     for (uint32_t i = whole + my_lane(a); i < m.n_cols; i += RF_WAVE * a.ways)
-        RF_UNROLL
-    for (int r = 0; r < n; r++)
-        RF_UNROLL
-    for (int p = 0; p < PAIR; p++)
-        sums[p][r] +=
-            T::one(m.q, first[p] + i) * a.in[(uint64_t)in_row(a, (uint32_t)r) * a.in_stride + i];
+        RF_EACH (r, n)
+            RF_EACH (p, PAIR)
+                sums[p][r] += T::one(m.q, first[p] + i) *
+                              a.in[(uint64_t)in_row(a, (uint32_t)r) * a.in_stride + i];
 }
 
 RF_SHARED float shared_sums[2][WAVES][PAIR][RF_GPU_MATVEC_ROWS];
@@ -96,23 +84,19 @@ RF_SHARED float shared_sums[2][WAVES][PAIR][RF_GPU_MATVEC_ROWS];
  * threads of the block; which: one of two places. */
 template <int n> RF_FN void reduce(const rf_gpu_matvec_args &a, int which, float sums[PAIR][n]) {
     uint32_t wave = thread_index() / RF_WAVE;
-    RF_UNROLL
-    for (int p = 0; p < PAIR; p++)
-        RF_UNROLL
-    for (int r = 0; r < n; r++) {
-        sums[p][r] = wave_sum(sums[p][r]);
-        if (a.ways > 1 && lane_index() == 0)
-            shared_sums[which][wave][p][r] = sums[p][r];
-    }
+    RF_EACH (p, PAIR)
+        RF_EACH (r, n) {
+            sums[p][r] = wave_sum(sums[p][r]);
+            if (a.ways > 1 && lane_index() == 0)
+                shared_sums[which][wave][p][r] = sums[p][r];
+        }
     if (a.ways == 1)
         return;
     block_barrier();
-    RF_UNROLL
-    for (int p = 0; p < PAIR; p++)
-        RF_UNROLL
-    for (int r = 0; r < n; r++)
-        for (uint32_t w = 1; wave % a.ways == 0 && w < a.ways; w++)
-            sums[p][r] += shared_sums[which][wave + w][p][r];
+    RF_EACH (p, PAIR)
+        RF_EACH (r, n)
+            for (uint32_t w = 1; wave % a.ways == 0 && w < a.ways; w++)
+                sums[p][r] += shared_sums[which][wave + w][p][r];
 }
 
 /* The part that a block works on, and its wave's first row there. */
@@ -134,13 +118,11 @@ template <class Dot, int n> RF_FN void matvec(const rf_gpu_matvec_args &a) {
     if (row < m.n_rows)
         Dot::template dot<n>(a, m, row, sums);
     reduce<n>(a, 0, sums);
-    RF_UNROLL
-    for (int p = 0; p < PAIR; p++)
-        RF_UNROLL
-    for (int r = 0; r < n; r++)
-        if (speaks(a) && row + p < m.n_rows && r < (int)(a.n_used ? 1 : a.n_rows))
-            finish_one(a.finish, a.bias[part], a.n_used ? block_y() : r, row + p, a.out_col[part],
-                       sums[p][r]);
+    RF_EACH (p, PAIR)
+        RF_EACH (r, n)
+            if (speaks(a) && row + p < m.n_rows && r < (int)(a.n_used ? 1 : a.n_rows))
+                finish_one(a.finish, a.bias[part], a.n_used ? block_y() : r, row + p,
+                           a.out_col[part], sums[p][r]);
 }
 
 /* Parts 0 and 1 are gate and up of one activation function. */
@@ -153,8 +135,7 @@ template <class Dot> RF_FN void matvec_gated(const rf_gpu_matvec_args &a) {
     }
     reduce<1>(a, 0, gate);
     reduce<1>(a, 1, up);
-    RF_UNROLL
-    for (int p = 0; p < PAIR; p++) {
+    RF_EACH (p, PAIR) {
         if (!speaks(a) || row + p >= a.matrix[0].n_rows)
             continue;
         float g = gate[p][0] + (a.bias[0] ? a.bias[0][row + p] : 0.0f);

@@ -2,8 +2,8 @@
 #include "gpu/kernels/args.h"
 #include "gpu/kernels/compat.cuh"
 
-enum { MAX_EXPERTS = 1024, WAVES = RF_GPU_THREADS / RF_WAVE };
-RF_SHARED float scores[WAVES][MAX_EXPERTS];
+enum { WAVES = RF_GPU_THREADS / RF_WAVE };
+RF_SHARED float scores[WAVES][RF_GPU_MAX_EXPERTS];
 
 /* Grid: rows, WAVES in a block. Of equal scores the lowest expert's is the better one. */
 RF_KERNEL(k_moe_select, rf_gpu_moe_args, RF_GPU_THREADS, 1) {
@@ -70,7 +70,7 @@ RF_KERNEL(k_moe_sum, rf_gpu_moe_args, RF_GPU_THREADS, 1) {
 }
 
 /* One block: the rows' slots in the order of their experts, for k_matmul. */
-RF_SHARED uint32_t counts[MAX_EXPERTS];
+RF_SHARED uint32_t counts[RF_GPU_MAX_EXPERTS];
 RF_KERNEL(k_moe_order, rf_gpu_moe_args, RF_GPU_THREADS, 1) {
     uint32_t n_slots = a.n_rows * a.n_used, at = 0;
     for (uint32_t e = thread_index(); e < a.n_expert; e += RF_GPU_THREADS) {

@@ -63,9 +63,8 @@ RF_FN void prepare_row(const rf_gpu_quantise_args &a, uint32_t row, const float 
         for (uint32_t i = thread_index(); i < (n + RF_WAVE - 1) / RF_WAVE * RF_WAVE; i += THREADS) {
             /* whole waves stay together; n is a multiple of 32 */
             float v = i < n ? in[i] : 0.0f;
-            rf_gpu_acts to = a.acts;
             if (i < n)
-                quantise_group(to, (uint64_t)row * n + i, v);
+                quantise_group(a.acts, (uint64_t)row * n + i, v);
         }
     if (!a.halves)
         return;
@@ -136,12 +135,10 @@ template <class T> RF_FN void embed_row(const rf_gpu_embed_args &a, uint32_t row
         subgroup g[T::N];
         uint32_t block = u / T::UNITS;
         T::unpack(a.table, (uint64_t)token * n_blocks + block, u % T::UNITS, g);
-        RF_UNROLL
-        for (int j = 0; j < T::N; j++)
-            RF_UNROLL
-        for (int i = 0; i < 16; i++)
-            out[block * T::BLOCK + T::at(u % T::UNITS, (uint32_t)j) + (uint32_t)i] =
-                (g[j].d * (float)(int8_t)(g[j].q[i / 4] >> (i % 4 * 8)) - g[j].m) * a.scale;
+        RF_EACH (j, T::N)
+            RF_EACH (i, 16)
+                out[block * T::BLOCK + T::at(u % T::UNITS, (uint32_t)j) + (uint32_t)i] =
+                    (g[j].d * (float)(int8_t)(g[j].q[i / 4] >> (i % 4 * 8)) - g[j].m) * a.scale;
     }
 }
 template <class T>

@@ -18,8 +18,7 @@ enum { LOW_NIBBLES = 0x0f0f0f0f };
 /* Four values of a table of 16 signed bytes, chosen by the low nibbles of x. */
 RF_FN int look_up(uint32_t x, const uint32_t table[4]) {
     int out = 0;
-    RF_UNROLL
-    for (int i = 0; i < 4; i++) {
+    RF_EACH (i, 4) {
         uint32_t n = x >> (8 * i) & 15;
         uint32_t word = n < 8 ? (n < 4 ? table[0] : table[1]) : (n < 12 ? table[2] : table[3]);
         out |= (int)((word >> (n % 4 * 8) & 255) << (8 * i));
@@ -43,8 +42,7 @@ struct kind_superblock {
 };
 
 RF_FN void nibbles(subgroup *g, const words4 &w) {
-    RF_UNROLL
-    for (int i = 0; i < 4; i++) {
+    RF_EACH (i, 4) {
         g[0].q[i] = (int)(w.x[i] & LOW_NIBBLES);
         g[1].q[i] = (int)(w.x[i] >> 4 & LOW_NIBBLES);
     }
@@ -66,8 +64,7 @@ struct q4_1 : kind_block32 {
     }
 };
 RF_FN void fifth_bits(subgroup *g, uint32_t high) {
-    RF_UNROLL
-    for (int i = 0; i < 4; i++) {
+    RF_EACH (i, 4) {
         g[0].q[i] |= (int)(spread4(high >> (4 * i)) << 4);
         g[1].q[i] |= (int)(spread4(high >> (16 + 4 * i)) << 4);
     }
@@ -92,8 +89,7 @@ struct q5_1 : kind_block32 {
 struct q8_0 : kind_block32 {
     RF_FN void unpack(const rf_gpu_matrix &m, uint64_t block, uint32_t, subgroup *g) {
         words4 low = stream16(m.q, block * 32), high = stream16(m.q, block * 32 + 16);
-        RF_UNROLL
-        for (int i = 0; i < 4; i++) {
+        RF_EACH (i, 4) {
             g[0].q[i] = (int)low.x[i];
             g[1].q[i] = (int)high.x[i];
         }
@@ -102,8 +98,7 @@ struct q8_0 : kind_block32 {
     }
 };
 RF_FN void looked_up(subgroup *g, const words4 &w, const uint32_t table[4]) {
-    RF_UNROLL
-    for (int i = 0; i < 4; i++) {
+    RF_EACH (i, 4) {
         g[0].q[i] = look_up(w.x[i], table);
         g[1].q[i] = look_up(w.x[i] >> 4, table);
     }
@@ -147,8 +142,7 @@ RF_FN void scales_q4_k(const rf_gpu_matrix &m, uint64_t block, uint32_t pair, su
     }
     float d = half_bits(dm & 0xffff), dmin = half_bits(dm >> 16);
     uint32_t shift = pair % 2 * 16;
-    RF_UNROLL
-    for (int i = 0; i < 2; i++) {
+    RF_EACH (i, 2) {
         g[i].d = d * (float)(scales >> (shift + 8 * i) & 255);
         g[i].m = dmin * (float)(mins >> (shift + 8 * i) & 255);
     }
@@ -163,8 +157,7 @@ struct q5_k : kind_superblock {
     RF_FN void unpack(const rf_gpu_matrix &m, uint64_t block, uint32_t u, subgroup *g) {
         nibbles(g, stream16(m.q, block * 128 + u * 16));
         words4 high = load<words4>(m.high, block * 32 + u % 2 * 16);
-        RF_UNROLL
-        for (int i = 0; i < 4; i++) {
+        RF_EACH (i, 4) {
             uint32_t bits = high.x[i] >> (u / 2 * 2);
             g[0].q[i] |= (int)((bits & 0x01010101u) << 4);
             g[1].q[i] |= (int)((bits >> 1 & 0x01010101u) << 4);
@@ -180,15 +173,13 @@ struct q6_k : kind_superblock {
         uint32_t n = u / 4, j = u / 2 % 2, h = u % 2; /* half, 32 of its 64 bytes, 16 of those */
         nibbles(g, stream16(m.q, block * 128 + u * 16));
         words4 high = load<words4>(m.high, block * 64 + n * 32 + h * 16);
-        RF_UNROLL
-        for (int i = 0; i < 4; i++) {
+        RF_EACH (i, 4) {
             uint32_t bits = high.x[i] >> (2 * j);
             g[0].q[i] = bytes_minus((uint32_t)g[0].q[i] | (bits & 0x03030303u) << 4, 32);
             g[1].q[i] = bytes_minus((uint32_t)g[1].q[i] | (bits >> 4 & 0x03030303u) << 4, 32);
         }
         float d = half_bits(load<uint16_t>(m.d, block * 2));
-        RF_UNROLL
-        for (int i = 0; i < 2; i++) {
+        RF_EACH (i, 2) {
             g[i].d = d * (float)load<int8_t>(m.scales, block * 16 + at(u, (uint32_t)i) / 16);
             g[i].m = 0.0f;
         }
@@ -217,10 +208,8 @@ struct q2_k : kind_two_bits {
         words4 w = stream16(m.q, block * 64 + u * 16);
         uint32_t dm = load<uint32_t>(m.d, block * 4);
         float d = half_bits(dm & 0xffff), dmin = half_bits(dm >> 16);
-        RF_UNROLL
-        for (int j = 0; j < 4; j++) {
-            RF_UNROLL
-            for (int i = 0; i < 4; i++)
+        RF_EACH (j, 4) {
+            RF_EACH (i, 4)
                 g[j].q[i] = (int)(w.x[i] >> (2 * j) & 0x03030303u);
             uint32_t s = load<uint8_t>(m.scales, block * 16 + at(u, (uint32_t)j) / 16);
             g[j].d = d * (float)(s & 15);
@@ -233,10 +222,8 @@ struct q3_k : kind_two_bits {
         words4 w = stream16(m.q, block * 64 + u * 16);
         words4 mask = load<words4>(m.high, block * 32 + u % 2 * 16);
         float d = half_bits(load<uint16_t>(m.d, block * 2));
-        RF_UNROLL
-        for (int j = 0; j < 4; j++) {
-            RF_UNROLL
-            for (int i = 0; i < 4; i++) {
+        RF_EACH (j, 4) {
+            RF_EACH (i, 4) {
                 uint32_t high = mask.x[i] >> (u / 2 * 4 + (uint32_t)j) & 0x01010101u;
                 g[j].q[i] = bytes_minus((w.x[i] >> (2 * j) & 0x03030303u) | high << 2, 4);
             }
@@ -255,8 +242,7 @@ struct f32 {
     RF_FN float one(const void *base, uint64_t i) { return load<float>(base, i * 4); }
     RF_FN void eight(const void *base, uint64_t i, float *out) {
         words4 low = stream16(base, i * 4), high = stream16(base, i * 4 + 16);
-        RF_UNROLL
-        for (int k = 0; k < 4; k++) {
+        RF_EACH (k, 4) {
             out[k] = as_float(low.x[k]);
             out[4 + k] = as_float(high.x[k]);
         }
@@ -267,8 +253,7 @@ struct f16 {
     RF_FN float one(const void *base, uint64_t i) { return half_bits(load<uint16_t>(base, i * 2)); }
     RF_FN void eight(const void *base, uint64_t i, float *out) {
         words4 w = stream16(base, i * 2);
-        RF_UNROLL
-        for (int k = 0; k < 4; k++) {
+        RF_EACH (k, 4) {
             out[2 * k] = half_bits(w.x[k] & 0xffff);
             out[2 * k + 1] = half_bits(w.x[k] >> 16);
         }
@@ -279,8 +264,7 @@ struct bf16 {
     RF_FN float one(const void *base, uint64_t i) { return bf16_bits(load<uint16_t>(base, i * 2)); }
     RF_FN void eight(const void *base, uint64_t i, float *out) {
         words4 w = stream16(base, i * 2);
-        RF_UNROLL
-        for (int k = 0; k < 4; k++) {
+        RF_EACH (k, 4) {
             out[2 * k] = as_float(w.x[k] << 16);
             out[2 * k + 1] = as_float(w.x[k] & 0xffff0000u);
         }
@@ -291,8 +275,7 @@ struct bf16 {
 RF_FN float subgroup_dot(const subgroup &g, const words4 &high, const words4 &low, float scale,
                          float sum) {
     int h = 0, l = 0;
-    RF_UNROLL
-    for (int i = 0; i < 4; i++) {
+    RF_EACH (i, 4) {
         h = dot4(g.q[i], (int)high.x[i], h);
         l = dot4(g.q[i], (int)low.x[i], l);
     }
